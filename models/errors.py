@@ -1,0 +1,31 @@
+"""Every error that a person may see, as one small tree.
+
+    TsuyakuError
+    ├── InputError        what was given is wrong             exit status 2
+    └── UnavailableError  this machine lacks what it takes    exit status 3
+
+`code` is stable and documented in docs/errors.md; `message` is one sentence that says what was wrong and what to do.
+"""
+
+
+class TsuyakuError(Exception):
+    """An expected failure, with a stable `code` and a sentence for the person."""
+
+    exit_status = 1
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class InputError(TsuyakuError):
+    """What the person gave cannot be used: a file, a language, an option."""
+
+    exit_status = 2
+
+
+class UnavailableError(TsuyakuError):
+    """A weight, a library, a device, a server or room on a disk is missing."""
+
+    exit_status = 3
