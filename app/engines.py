@@ -1,0 +1,165 @@
+"""The engines of this process, as the settings ask for them: found in the store, verified, each behind one scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from models.firefox import FirefoxTranslator
+from models.store import Store
+
+from models.errors import InputError, TsuyakuError, UnavailableError
+from models.protocols import Hypothesis, RecognitionRequest, Samples, Synthesizer, TranslationRequest
+from models.scheduler import Scheduler
+from models.silero import SileroDetector
+from models.whisper import Context, WhisperRecognizer
+from pipeline.session import Engines, SpeechRequest, Translated, TranslationEngine, Voiced
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    whisper: str = "base"
+    compute_type: str = "int8"
+    device: str = "cpu"
+    threads: int = 2
+    beam_size: int = 1
+    context: Context = field(default_factory=Context)
+    voice: str = "auto"
+    """auto, or the name of an engine: piper, kokoro, espeak"""
+
+
+def build(config: EngineConfig, store: Store | None = None) -> Engines:
+    """Nothing is loaded yet except speech detection; each engine loads on first use. Raises `UnavailableError`."""
+    store = store or Store()
+    whisper_path = store.ensure(f"whisper-{config.whisper}")
+    shared: list[WhisperRecognizer] = []
+
+    def recognizer() -> Callable[[Sequence[RecognitionRequest]], Sequence[Hypothesis]]:
+        whisper = WhisperRecognizer(
+            whisper_path,
+            compute_type=config.compute_type,
+            threads=config.threads,
+            device=config.device,
+            context=config.context,
+            beam_size=config.beam_size,
+        )
+        shared.append(whisper)
+        return whisper.run
+
+    recognise = Scheduler[RecognitionRequest, Hypothesis]("recognise", recognizer)
+    return Engines(
+        detector=SileroDetector(_file(store.ensure("silero-vad-v6"), "*.onnx")),
+        recognizer=recognise,
+        identify=_Identifier(recognise, shared),
+        translator=EmbeddedTranslation(store),
+        voice=Voices(store, config.voice).get,
+    )
+
+
+class _Identifier(Scheduler[Samples, dict[str, float]]):
+    """Language identification on the recogniser's engine, which CTranslate2 lets another thread call."""
+
+    def __init__(self, recognise: Scheduler[RecognitionRequest, Hypothesis], shared: list[WhisperRecognizer]) -> None:
+        super().__init__("identify", lambda: lambda batch: [dict(shared[0].identify(audio)) for audio in batch])
+        self._recognise = recognise
+
+    async def start(self) -> None:
+        await self._recognise.start()
+        await super().start()
+
+
+class EmbeddedTranslation(TranslationEngine):
+    """Firefox Translations: every pair that is in the store, pivoting through English."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._scheduler = Scheduler[TranslationRequest, str]("translate", self._create)
+        self._pairs: dict[tuple[str, str], Path] = {}
+
+    def _create(self) -> Callable[[Sequence[TranslationRequest]], Sequence[str]]:
+        return FirefoxTranslator(self._pairs).translate
+
+    def check(self, source: str, target: str) -> None:
+        if (source, target) in self._pairs:
+            return
+        legs = [(source, target)] if "en" in (source, target) else [(source, "en"), ("en", target)]
+        for leg in legs:
+            if leg not in self._pairs:
+                self._pairs[leg] = self._find(*leg)
+
+    def _find(self, source: str, target: str) -> Path:
+        name = f"firefox-{source}-{target}"
+        try:
+            return self._store.ensure(name)
+        except InputError as error:
+            raise InputError(
+                "pair-missing", f"There is no embedded model from '{source}' to '{target}'; use --translator llama."
+            ) from error
+        except UnavailableError as error:
+            raise UnavailableError(
+                "pair-missing",
+                f"The model from '{source}' to '{target}' is not on this machine: tsuyaku models pull {name}",
+            ) from error
+
+    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+        done = await self._scheduler.submit(request, deadline=deadline, key=None if request.final else key)
+        return Translated(done.result, "firefox", done.queue_s, done.compute_s)
+
+
+class Voices:
+    """One synthesiser per language, loaded when somebody first listens to it."""
+
+    def __init__(self, store: Store, engine: str = "auto") -> None:
+        self._store = store
+        self._engine = engine
+        self._loaded: dict[str, Scheduler[SpeechRequest, Voiced]] = {}
+        self._lock = asyncio.Lock()
+
+    async def get(self, language: str) -> Scheduler[SpeechRequest, Voiced]:
+        async with self._lock:
+            if language not in self._loaded:
+                scheduler = Scheduler[SpeechRequest, Voiced](f"speak-{language}", lambda: self._create(language))
+                await scheduler.start()
+                self._loaded[language] = scheduler
+            return self._loaded[language]
+
+    def _create(self, language: str) -> Callable[[Sequence[SpeechRequest]], Sequence[Voiced]]:
+        synthesizer = self._load(language)
+        synthesizer.synthesize(".")
+
+        def run(batch: Sequence[SpeechRequest]) -> list[Voiced]:
+            return [Voiced(synthesizer.synthesize(r.text, r.rate), synthesizer.sample_rate) for r in batch]
+
+        return run
+
+    def _load(self, language: str) -> Synthesizer:
+        """The best voice that is installed; eSpeak NG speaks what no other does."""
+        if self._engine in ("auto", "piper") and language == "en":
+            from models.piper import PiperSynthesizer
+
+            folder = self._store.ensure("piper-en_US-joe-medium")
+            return PiperSynthesizer(_file(folder, "*.onnx"), _file(folder, "*.json"))
+        if self._engine in ("auto", "kokoro") and language in ("ja", "pt"):
+            try:
+                return self._kokoro(language)
+            except TsuyakuError:
+                if self._engine == "kokoro":
+                    raise
+        from models.espeak import EspeakSynthesizer
+
+        return EspeakSynthesizer(language)
+
+    def _kokoro(self, language: str) -> Synthesizer:
+        from models.kokoro import KokoroSynthesizer
+
+        folder = self._store.ensure("kokoro-82m-int8")
+        voice = "jf_alpha" if language == "ja" else "jm_kumo"
+        return KokoroSynthesizer(
+            _file(folder, "*.onnx"), _file(folder, "vocab.json"), _file(folder, "*.npz"), language, voice
+        )
+
+
+def _file(folder: Path, pattern: str) -> Path:
+    return next(iter(sorted(folder.glob(pattern))))

@@ -1,0 +1,71 @@
+"""Budgets per stage and what follows a miss. Plain state: what happens is decided here, asyncio is elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """ms per unit of work, of the stages in docs/architecture.md."""
+
+    capture: float = 100
+    recognise: float = 1000
+    translate: float = 250
+    speak: float = 300
+
+
+GPU = Budgets(recognise=500, speak=200)
+
+
+@dataclass(slots=True)
+class StepControl:
+    """Recognition's answer to misses: a wider step between passes, then back as passes get cheap again.
+
+    Units are seconds of new audio before the next pass.
+    """
+
+    step_s: float
+    widest_s: float = 2.4
+    _narrowest_s: float = field(init=False)
+    _good: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._narrowest_s = self.step_s
+
+    def missed(self) -> str:
+        self._good = 0
+        if self.step_s >= self.widest_s:
+            return "none left"
+        self.step_s = min(self.widest_s, self.step_s * 1.5)
+        return f"step widened to {self.step_s:.1f} s"
+
+    def met(self) -> None:
+        self._good += 1
+        if self._good >= 8:
+            self.step_s = max(self._narrowest_s, self.step_s / 1.5)
+            self._good = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogConfig:
+    """s of speech that waits to be heard."""
+
+    hurry_s: float = 2.0
+    drop_s: float = 12.0
+    fastest: float = 1.3
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """Speech's answer to being late: a higher rate, then leaving the oldest unspoken clause unspoken."""
+
+    config: BacklogConfig
+
+    def rate(self, behind_s: float) -> float:
+        """1 up to `hurry_s`, rising to `fastest` at three times that."""
+        late = (behind_s - self.config.hurry_s) / (2 * self.config.hurry_s)
+        return 1 + (self.config.fastest - 1) * min(1.0, max(0.0, late))
+
+    def drops(self, behind_s: float, waiting: int) -> bool:
+        return behind_s > self.config.drop_s and waiting > 0

@@ -1,0 +1,564 @@
+"""A session: one speaking channel, wired from the gate to speech in every language somebody listens to.
+
+    send() ─▶ gate ─▶ recognise ─▶ segment ─▶ translate (each language) ─▶ speak (each language) ─▶ events()
+
+All stages run in one TaskGroup: when one ends with an error, all end, `End` says why, and nothing is left running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from models.errors import TsuyakuError
+from models.protocols import (
+    SAMPLE_RATE,
+    Hypothesis,
+    RecognitionRequest,
+    Samples,
+    SpeechDetector,
+    TranslationRequest,
+)
+from models.scheduler import Done, Scheduler, Superseded
+from pipeline.audio import Stretch, ms
+from pipeline.budget import Backlog, BacklogConfig, Budgets, StepControl
+from pipeline.channel import Channel
+from pipeline.clock import Clock
+from pipeline.events import AnyEvent, End, Miss, Speech, StageTime, Trace, Translation, Voice, Words
+from pipeline.gate import Gate, GateConfig, GateItem, Onset, Pause
+from pipeline.language import LanguageChoice
+from pipeline.recognise import RecogniseConfig, TimedWord, Utterance
+from pipeline.segment import Clause, SegmentConfig, Segmenter
+from pipeline.speak import Playhead, phrases
+from pipeline.translate import ClauseTranslation, TranslateConfig
+
+AUTO = "auto"
+IDENTIFY_AFTER_S = 1.5  # of an utterance; shorter ones are identified when they end
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechRequest:
+    text: str
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Voiced:
+    """What a synthesiser made of a phrase."""
+
+    samples: Samples
+    sample_rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class Translated:
+    text: str
+    engine: str
+    queue_s: float
+    compute_s: float
+
+
+class TranslationEngine:
+    """What the translate stage awaits; `models` engines are wrapped by `app.engines`."""
+
+    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+        raise NotImplementedError
+
+    def check(self, source: str, target: str) -> None:
+        """Raise a `TsuyakuError` that names what is missing where the pair cannot be translated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What all sessions of a process share."""
+
+    detector: SpeechDetector
+    recognizer: Scheduler[RecognitionRequest, Hypothesis]
+    identify: Scheduler[Samples, dict[str, float]]
+    translator: TranslationEngine
+    voice: Callable[[str], Awaitable[Scheduler[SpeechRequest, Voiced]]]
+    """the synthesiser of a language, loaded on first use; raises `TsuyakuError` where there is none"""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    source_language: str = AUTO
+    candidates: tuple[str, ...] = ()
+    """languages among which `auto` chooses; all where empty"""
+    captions: frozenset[str] = frozenset()
+    voices: frozenset[str] = frozenset()
+    live: bool = True
+    budgets: Budgets = field(default_factory=Budgets)
+    gate: GateConfig = field(default_factory=GateConfig)
+    recognise: RecogniseConfig = field(default_factory=RecogniseConfig)
+    segment: SegmentConfig = field(default_factory=SegmentConfig)
+    translate: TranslateConfig = field(default_factory=TranslateConfig)
+    backlog: BacklogConfig = field(default_factory=BacklogConfig)
+    capacity: int = 300
+    """portions of audio that wait; live audio beyond it loses its oldest, a file's waits"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """A clause on its way to the translators, with the pass that committed its last word."""
+
+    clause: Clause
+    committed_ms: float
+    recognised: StageTime
+
+
+@dataclass(slots=True)
+class _Target:
+    """One language that is listened to."""
+
+    language: str
+    clauses: Channel[_Committed]
+    spoken: Channel[_ToSpeak]
+
+
+@dataclass(frozen=True, slots=True)
+class _ToSpeak:
+    item: _Committed
+    text: str
+    translated_ms: float
+    translate: StageTime
+
+
+class Session:
+    """Feed it with `send` and `finish`; read `events` to the end."""
+
+    def __init__(self, engines: Engines, config: SessionConfig, clock: Clock | None = None) -> None:
+        self._engines = engines
+        self._config = config
+        self._clock = clock or Clock(live=config.live)
+        self._audio: Channel[Stretch] = Channel(config.capacity)
+        self._gated: Channel[GateItem] = Channel(config.capacity if config.live else 40)
+        self._out: Channel[AnyEvent] = Channel(1000)
+        self._captions = config.captions
+        self._voices = config.voices
+        self._targets: dict[str, _Target] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._received = 0
+        self._misses = 0
+        self._segmenter = Segmenter(config.segment)
+        self._ending = False
+
+    async def send(self, samples: Samples) -> None:
+        """Take the next samples (mono, 16 kHz). Waits while a session that is not live has enough to do."""
+        stretch = Stretch(self._received, np.asarray(samples, np.float32))
+        self._received += len(samples)
+        self._clock.reached(self._received)
+        if not self._config.live:
+            await self._audio.put(stretch)
+        elif await self._audio.put_dropping_oldest(stretch):
+            await self._miss("capture", "", -1, self._config.budgets.capture, 0, "oldest unheard audio dropped")
+
+    async def finish(self) -> None:
+        """The source has ended; `events` ends when all that was said has been worked through."""
+        await self._audio.close()
+
+    def set_targets(self, captions: frozenset[str], voices: frozenset[str]) -> None:
+        """What is listened to from now on: languages to read, and of those or others, languages to hear."""
+        self._captions, self._voices = captions, voices
+        for language in captions | voices:
+            self._start_target(language)
+
+    async def events(self) -> AsyncIterator[AnyEvent]:
+        """Everything that happens, `End` last. Leaving the iteration ends the session."""
+        runner = asyncio.create_task(self._run())
+        try:
+            async for event in self._out:
+                yield event
+        finally:
+            runner.cancel()
+            await asyncio.gather(runner, return_exceptions=True)
+
+    async def _run(self) -> None:
+        reason, message = "end", ""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for language in self._captions | self._voices:
+                    self._start_target(language)
+                group.create_task(self._gate())
+                group.create_task(self._recognise())
+        except* TsuyakuError as errors:
+            first = _first(errors)
+            reason, message = first.code, first.message
+        except* Exception as errors:
+            reason, message = "internal", f"The session ended: {type(_first(errors)).__name__}."
+        await self._emit(
+            End(
+                emitted_ms=self._clock.now_ms(),
+                source_ms=ms(self._received),
+                segments=self._segmenter.index,
+                misses=self._misses,
+                reason=reason,
+                message=message,
+            )
+        )
+        await self._out.close()
+
+    async def _emit(self, event: AnyEvent) -> None:
+        await self._out.put(event)
+
+    async def _miss(self, stage: str, language: str, segment: int, budget: float, actual: float, action: str) -> None:
+        self._misses += 1
+        await self._emit(
+            Miss(
+                emitted_ms=self._clock.now_ms(),
+                stage=stage,
+                language=language,
+                segment=segment,
+                budget_ms=budget,
+                actual_ms=actual,
+                action=action,
+            )
+        )
+
+    # gate
+
+    async def _gate(self) -> None:
+        gate = Gate(self._engines.detector, self._config.gate)
+        async for stretch in self._audio:
+            for item in gate.process(stretch.samples):
+                await self._pass_gate(item)
+            await asyncio.sleep(0)
+        for item in gate.finish():
+            await self._pass_gate(item)
+        await self._gated.close()
+
+    async def _pass_gate(self, item: GateItem) -> None:
+        if not isinstance(item, Stretch):
+            active = isinstance(item, Onset)
+            await self._emit(Voice(emitted_ms=self._clock.now_ms(), active=active, source_ms=ms(item.at)))
+        await self._gated.put(item)
+
+    # recognise and segment
+
+    async def _recognise(self) -> None:
+        languages = LanguageChoice(self._config.source_language, self._config.candidates)
+        prompt: tuple[int, ...] = ()
+        while (item := await self._gated.get()) is not None:
+            if isinstance(item, Onset):
+                live = _LiveUtterance(Utterance(item.at, self._config.recognise, prompt))
+                await self._follow(live, languages)
+                prompt = live.utterance.prompt if not live.changed_language else ()
+        await self._hand_on((), languages.current, StageTime(0, 0), pause=True)
+        self._ending = True
+        for target in self._targets.values():
+            await target.clauses.close()
+
+    async def _follow(self, live: _LiveUtterance, languages: LanguageChoice) -> None:
+        """Recognise one utterance until the pause that ends it."""
+        step = StepControl(self._config.recognise.step_s)
+        while not live.closed:
+            await self._gather(live, step.step_s)
+            if languages.needs_identifying(live.identified) and (live.closed or live.seconds >= IDENTIFY_AFTER_S):
+                found = await self._engines.identify.submit(
+                    live.utterance.audio.samples.copy(), deadline=self._clock.deadline(500)
+                )
+                live.changed_language = languages.heard(found.result)
+                live.identified = True
+            if languages.current and live.seconds > 0:
+                await self._pass(live, languages.current, step)
+
+    async def _gather(self, live: _LiveUtterance, step_s: float) -> None:
+        """Wait for `step_s` of new audio or the pause, and take whatever more is there."""
+        fresh = 0
+        while not live.closed:
+            enough = fresh >= step_s * SAMPLE_RATE
+            item = await (self._gated.get_nowait() if enough else self._gated.get())
+            if item is None:
+                live.closed = live.closed or self._gated.closed
+                return
+            if isinstance(item, Stretch):
+                live.utterance.append(item)
+                fresh += len(item.samples)
+                if fresh > self._config.recognise.longest_s * SAMPLE_RATE / 2:
+                    return
+            else:
+                live.closed = isinstance(item, Pause)
+
+    async def _pass(self, live: _LiveUtterance, language: str, step: StepControl) -> None:
+        end = live.utterance.audio.end
+        done = await self._engines.recognizer.submit(
+            live.utterance.request(language, closed=live.closed),
+            deadline=self._clock.deadline(self._config.budgets.recognise),
+            key=None,
+        )
+        update = live.utterance.apply(done.result, end, closed=live.closed)
+        time = _stage_time(done)
+        if update.committed or update.tentative or live.showed_tail:
+            await self._emit_words(update.committed, update.tentative, language)
+        live.showed_tail = bool(update.tentative)
+        await self._hand_on(update.committed, language, time, pause=live.closed)
+        await self._judge_recognition(time, step)
+
+    async def _judge_recognition(self, time: StageTime, step: StepControl) -> None:
+        actual = time.queue_ms + time.compute_ms
+        budget = self._config.budgets.recognise
+        if self._config.live and actual > budget:
+            await self._miss("recognise", "", self._segmenter.index, budget, actual, step.missed())
+        else:
+            step.met()
+
+    async def _emit_words(
+        self, committed: tuple[TimedWord, ...], tentative: tuple[TimedWord, ...], language: str
+    ) -> None:
+        shown = committed or tentative
+        await self._emit(
+            Words(
+                emitted_ms=self._clock.now_ms(),
+                language=language,
+                committed="".join(word.text for word in committed),
+                tentative="".join(word.text for word in tentative),
+                source_start_ms=ms(shown[0].start) if shown else self._clock.now_ms(),
+                source_end_ms=ms(shown[-1].end) if shown else self._clock.now_ms(),
+                confidence=float(np.mean([word.probability for word in shown])) if shown else 0.0,
+            )
+        )
+
+    async def _hand_on(
+        self, words: tuple[TimedWord, ...], language: str, recognised: StageTime, *, pause: bool
+    ) -> None:
+        for clause in self._segmenter.add(words, language, pause=pause):
+            item = _Committed(clause, self._clock.now_ms(), recognised)
+            for target in list(self._targets.values()):
+                await target.clauses.put(item)
+
+    # translate
+
+    def _start_target(self, language: str) -> None:
+        if language in self._targets or self._group is None or self._ending:
+            return
+        target = _Target(language, Channel(200 if self._config.live else 12), Channel(200))
+        self._targets[language] = target
+        self._group.create_task(self._translate(target))
+        self._group.create_task(self._speak(target))
+
+    async def _translate(self, target: _Target) -> None:
+        translation: ClauseTranslation | None = None
+        index = -1
+        context: list[tuple[str, str]] = []
+        spoken_any = False
+        while (item := await self._latest(target)) is not None:
+            if target.language not in self._captions | self._voices:
+                continue
+            clause = item.clause
+            if clause.index != index or translation is None:
+                translation, index = ClauseTranslation(self._config.translate), clause.index
+                first_ms: float | None = None
+            try:
+                answer = await self._answer(target, item, translation.committed, tuple(context[-3:]))
+            except Superseded:
+                continue
+            step = translation.close(answer.text) if clause.closed else translation.update(answer.text, clause.text)
+            now = self._clock.now_ms()
+            space = _space(target.language, spoken_any and translation.committed == step.committed)
+            if step.committed:
+                first_ms = first_ms if first_ms is not None else now
+                spoken_any = True
+            await self._emit_translation(target.language, clause, step.committed, step.tentative, space, answer.engine)
+            if clause.closed:
+                context.append((clause.text, translation.committed))
+                time = StageTime(answer.queue_s * 1000, answer.compute_s * 1000)
+                await self._settle(target, item, translation.committed, first_ms or now, time)
+
+    async def _latest(self, target: _Target) -> _Committed | None:
+        """The next clause; of an open one only the newest state, where a newer one waits already."""
+        item = await target.clauses.get()
+        while item is not None and not item.clause.closed and len(target.clauses):
+            item = await target.clauses.get()
+        return item
+
+    async def _answer(
+        self, target: _Target, item: _Committed, committed: str, context: tuple[tuple[str, str], ...]
+    ) -> Translated:
+        clause = item.clause
+        if clause.language == target.language:
+            return Translated(clause.text, "none", 0.0, 0.0)
+        self._engines.translator.check(clause.language, target.language)
+        budget = self._config.budgets.translate
+        answer = await self._engines.translator.translate(
+            TranslationRequest(clause.text, clause.language, target.language, committed, clause.closed, context),
+            deadline=self._clock.deadline(budget),
+            key=(id(self), target.language, clause.index),
+        )
+        actual = (answer.queue_s + answer.compute_s) * 1000
+        if self._config.live and actual > budget:
+            await self._miss("translate", target.language, clause.index, budget, actual, "open clauses coalesced")
+        return answer
+
+    async def _emit_translation(
+        self, language: str, clause: Clause, committed: str, tentative: str, space: str, engine: str
+    ) -> None:
+        await self._emit(
+            Translation(
+                emitted_ms=self._clock.now_ms(),
+                language=language,
+                segment=clause.index,
+                committed=space + committed if committed else "",
+                tentative=tentative if committed else space + tentative,
+                final=clause.closed,
+                source_start_ms=ms(clause.start),
+                source_end_ms=ms(clause.end),
+                engine=engine,
+            )
+        )
+
+    async def _settle(
+        self, target: _Target, item: _Committed, text: str, translated_ms: float, time: StageTime
+    ) -> None:
+        ready = _ToSpeak(item, text, translated_ms, time)
+        if target.language in self._voices:
+            await target.spoken.put(ready)
+        else:
+            await self._trace(target.language, ready, None, None)
+
+    # speak
+
+    async def _speak(self, target: _Target) -> None:
+        playhead = Playhead()
+        backlog = Backlog(self._config.backlog)
+        while (item := await target.spoken.get()) is not None:
+            behind = playhead.behind_s(self._clock.now_ms()) if self._config.live else 0.0
+            if backlog.drops(behind, len(target.spoken)):
+                await self._drop_speech(target.language, item)
+                continue
+            await self._voice(target, item, playhead, backlog.rate(behind))
+
+    async def _voice(self, target: _Target, item: _ToSpeak, playhead: Playhead, rate: float) -> None:
+        synthesizer = await self._engines.voice(target.language)
+        pieces = phrases(item.text)
+        first: tuple[float, StageTime] | None = None
+        for number, phrase in enumerate(pieces):
+            done = await synthesizer.submit(
+                SpeechRequest(phrase, rate), deadline=self._clock.deadline(self._config.budgets.speak)
+            )
+            now = self._clock.now_ms()
+            earliest = now if self._config.live else max(now, ms(item.item.clause.end))
+            begin = await self._emit_speech(target.language, item, phrase, done.result, playhead, earliest, rate,
+                                            last=number == len(pieces) - 1)  # fmt: skip
+            first = first or (begin, _stage_time(done))
+        spoken_ms, time = first or (None, None)
+        await self._trace(target.language, item, spoken_ms, time)
+        if time is not None:
+            await self._judge_speech(target.language, item.item.clause.index, time)
+
+    async def _judge_speech(self, language: str, segment: int, time: StageTime) -> None:
+        actual, budget = time.queue_ms + time.compute_ms, self._config.budgets.speak
+        if self._config.live and actual > budget:
+            await self._miss("speak", language, segment, budget, actual, "rate follows the backlog")
+
+    async def _emit_speech(
+        self,
+        language: str,
+        item: _ToSpeak,
+        phrase: str,
+        voiced: Voiced,
+        playhead: Playhead,
+        earliest_ms: float,
+        rate: float,
+        *,
+        last: bool,
+    ) -> float:
+        duration = len(voiced.samples) * 1000 / voiced.sample_rate
+        begin = playhead.place(earliest_ms, duration)
+        pcm = (np.clip(voiced.samples, -1, 1) * 32767).astype("<i2").tobytes()
+        clause = item.item.clause
+        await self._emit(
+            Speech(
+                emitted_ms=self._clock.now_ms(),
+                language=language,
+                segment=clause.index,
+                text=phrase,
+                sample_rate=voiced.sample_rate,
+                duration_ms=duration,
+                play_ms=begin,
+                rate=rate,
+                last=last,
+                dropped=False,
+                source_start_ms=ms(clause.start),
+                source_end_ms=ms(clause.end),
+                pcm=pcm,
+            )
+        )
+        return begin
+
+    async def _drop_speech(self, language: str, item: _ToSpeak) -> None:
+        clause = item.item.clause
+        now = self._clock.now_ms()
+        await self._emit(
+            Speech(
+                emitted_ms=now,
+                language=language,
+                segment=clause.index,
+                text=item.text,
+                sample_rate=SAMPLE_RATE,
+                duration_ms=0,
+                play_ms=now,
+                rate=1,
+                last=True,
+                dropped=True,
+                source_start_ms=ms(clause.start),
+                source_end_ms=ms(clause.end),
+            )
+        )
+        await self._trace(language, item, None, None)
+
+    async def _trace(self, language: str, item: _ToSpeak, spoken_ms: float | None, speak: StageTime | None) -> None:
+        clause = item.item.clause
+        stages = {"recognise": item.item.recognised, "translate": item.translate}
+        if speak is not None:
+            stages["speak"] = speak
+        captured = ms(clause.end)
+        total = item.translated_ms - captured
+        known = sum(stages[name].queue_ms + stages[name].compute_ms for name in ("recognise", "translate"))
+        await self._emit(
+            Trace(
+                emitted_ms=self._clock.now_ms(),
+                language=language,
+                segment=clause.index,
+                source_start_ms=ms(clause.start),
+                captured_ms=captured,
+                committed_ms=item.item.committed_ms,
+                translated_ms=item.translated_ms,
+                spoken_ms=spoken_ms,
+                stages=stages,
+                unaccounted_ms=total - known,
+                end_to_end_ms=total,
+            )
+        )
+
+
+@dataclass(slots=True)
+class _LiveUtterance:
+    utterance: Utterance
+    closed: bool = False
+    identified: bool = False
+    changed_language: bool = False
+    showed_tail: bool = False
+
+    @property
+    def seconds(self) -> float:
+        return len(self.utterance.audio.samples) / SAMPLE_RATE
+
+
+def _stage_time(done: Done[object]) -> StageTime:
+    return StageTime(done.queue_s * 1000, done.compute_s * 1000)
+
+
+def _space(language: str, follows: bool) -> str:
+    return " " if follows and language.split("-")[0] not in {"ja", "zh", "th", "km", "lo", "my"} else ""
+
+
+def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, Exception)
+    return error

@@ -1,0 +1,39 @@
+"""Speech of committed clauses: cut into phrases, timed one after the other, sooner when it falls behind."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_PHRASE_END = re.compile(r"(?<=[,;:.?!…])\s+|(?<=[、。，；：？！])")
+LONGEST_PHRASE = 120  # characters
+
+
+def phrases(text: str, shortest: int = 20) -> list[str]:
+    """Pieces that can be spoken one after the other, cut where a reader pauses, none shorter than it must be."""
+    pieces: list[str] = []
+    for piece in _PHRASE_END.split(text.strip()):
+        if pieces and len(pieces[-1]) < shortest and len(pieces[-1]) + len(piece) < LONGEST_PHRASE:
+            joint = "" if pieces[-1][-1:] in "、。，；：？！" else " "
+            pieces[-1] += joint + piece
+        elif piece.strip():
+            pieces.append(piece)
+    if len(pieces) > 1 and len(pieces[-1]) < shortest // 2:
+        tail = pieces.pop()
+        pieces[-1] += " " + tail
+    return pieces
+
+
+@dataclass(slots=True)
+class Playhead:
+    """When the next stretch of speech begins to sound, in ms on the clock of the source."""
+
+    at_ms: float = 0.0
+
+    def behind_s(self, now_ms: float) -> float:
+        return max(0.0, self.at_ms - now_ms) / 1000
+
+    def place(self, earliest_ms: float, duration_ms: float) -> float:
+        begin = max(self.at_ms, earliest_ms)
+        self.at_ms = begin + duration_ms
+        return begin
