@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.firefox import FirefoxTranslator
-from models.store import Store
-
 from models.errors import InputError, TsuyakuError, UnavailableError
+from models.firefox import FirefoxTranslator
 from models.protocols import Hypothesis, RecognitionRequest, Samples, Synthesizer, TranslationRequest
 from models.scheduler import Scheduler
 from models.silero import SileroDetector
+from models.store import Store
 from models.whisper import Context, WhisperRecognizer
 from pipeline.session import Engines, SpeechRequest, Translated, TranslationEngine, Voiced
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Word
 from pipeline.audio import AudioBuffer, Stretch
@@ -118,7 +118,7 @@ class Utterance:
                 break
             matched += 1
             count = index + 1
-        return count
+        return _with_decided_punctuation(words, count)
 
     def _trim(self) -> None:
         """Keep the buffer short: cut it between two committed words, at a sentence's end where there is one."""
@@ -144,12 +144,16 @@ class Utterance:
             self._last = tuple(word for word in self._last if word.start >= latest)
 
 
+def _with_decided_punctuation(words: Sequence[TimedWord], count: int) -> int:
+    """Take along the punctuation after the last agreed word where a later word has been heard."""
+    following = count
+    while following < len(words) and not _key(words[following].text):
+        following += 1
+    return following if count > 0 and following < len(words) else count
+
+
 def is_stop(text: str) -> bool:
     return text.strip()[-1:] in set(".?!。？！…।؟")
-
-
-def without_trailing_stop(word: TimedWord) -> TimedWord:
-    return replace(word, text=word.text.rstrip(".?!。？！…"))
 
 
 def _key(text: str) -> str:

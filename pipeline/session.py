@@ -367,6 +367,7 @@ class Session:
                 context.append((clause.text, translation.committed))
                 time = StageTime(answer.queue_s * 1000, answer.compute_s * 1000)
                 await self._settle(target, item, translation.committed, first_ms or now, time)
+        await target.spoken.close()
 
     async def _latest(self, target: _Target) -> _Committed | None:
         """The next clause; of an open one only the newest state, where a newer one waits already."""

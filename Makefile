@@ -1,0 +1,51 @@
+# Two commands on a fresh machine: `make run` serves or interprets, `make test` tests. Both set up what they need.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TSUYAKU := $(BIN)/tsuyaku
+
+.PHONY: setup run sample check format test test-fast test-real test-browser test-vllm vllm-cpu bench lock clean
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	$(TSUYAKU) setup
+	touch $(STAMP)
+
+# Interprets FILE, or a text of ours that the embedded voice speaks once, while it plays.
+FILE ?=
+FROM ?= en
+TO ?= pt
+run: setup
+	$(TSUYAKU) demo $(if $(FILE),$(FILE)) --from $(FROM) --to $(TO)
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: setup
+	$(BIN)/python -m pytest -m "not browser and not vllm and not load"
+
+test-fast: setup
+	$(BIN)/python -m pytest -m "not real and not browser and not vllm and not load"
+
+test-real: setup
+	$(BIN)/python -m pytest -m real
+
+# uv, a tool for the maintainer, writes the lock: versions with hashes, and no index address.
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+	  --extra voices --extra llama --extra bench --group pyproject.toml:dev pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) build out *.egg-info

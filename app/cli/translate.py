@@ -1,0 +1,141 @@
+"""`tsuyaku translate`: a file, a video or standard input, interpreted."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+
+from app.engines import EngineConfig, build
+from app.formats import writer
+from app.interpret import Outcome, Sink, SpeechSink, interpret
+from app.media import MediaFile, RawPcm, Source, output_errors
+from app.presets import OFFLINE, PRESETS, source_language, target_languages
+from app.settings import Settings, resolve
+from app.views import PlainSink, TerminalSink
+from models.errors import InputError
+from pipeline.session import Engines, SessionConfig
+
+FORMATS = ("live", "txt", "srt", "vtt", "json", "jsonl")
+
+
+def translate(
+    files: Annotated[list[Path], typer.Argument(help="Audio or video files; - is raw PCM (s16le, mono) on stdin.")],
+    source: Annotated[str | None, typer.Option("--from", help="Language spoken, or auto.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Languages to translate into, as in pt,es.")] = None,
+    speak: Annotated[Path | None, typer.Option(help="Write the spoken translation to this WAV file.")] = None,
+    format: Annotated[str, typer.Option("--format", help=", ".join(FORMATS) + ".")] = "live",
+    bilingual: Annotated[bool, typer.Option("--bilingual", help="Source and translation in txt, srt, vtt.")] = False,
+    realtime: Annotated[bool, typer.Option("--realtime", help="At the pace of the voice.")] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write here instead of to stdout.")] = None,
+    preset: Annotated[str | None, typer.Option(help="fast, balanced or accurate.")] = None,
+    whisper: Annotated[str | None, typer.Option(help="Size of the recogniser, as in tsuyaku models list.")] = None,
+    voice: Annotated[str | None, typer.Option(help="piper, kokoro, espeak or auto.")] = None,
+    rate: Annotated[int, typer.Option(help="Hz of raw PCM on stdin.")] = 16_000,
+) -> None:
+    """Interpret recordings: subtitles as they grow, subtitle files, events for a program, speech.
+
+    tsuyaku translate talk.mp4 --from en --to pt --format srt -o talk.srt
+    """
+    given = {"source_language": source, "preset": preset, "whisper": whisper, "voice": voice}
+    settings = resolve(given).settings
+    if format not in FORMATS:
+        raise InputError("unknown-format", f"'{format}' is no format; use one of {', '.join(FORMATS)}.")
+    targets = target_languages(to) if to else list(settings.target_languages)
+    job = _Job(settings, source_language(settings.source_language), targets, realtime)
+    sources = [_open(path, rate) for path in files]
+    with ExitStack() as stack:
+        stream = _stream(output, stack)
+        engines = job.engines()
+        outcomes = [job.run(engines, s, _sinks(format, stream, job, bilingual, speak, output)) for s in sources]
+    _report(outcomes)
+
+
+class _Job:
+    """What all files of one command share."""
+
+    def __init__(self, settings: Settings, source: str, targets: list[str], realtime: bool) -> None:
+        self.settings, self.source, self.targets, self.realtime = settings, source, targets, realtime
+
+    def engines(self) -> Engines:
+        chosen = self.settings
+        engines = build(
+            EngineConfig(
+                whisper=chosen.whisper,
+                compute_type=chosen.compute_type,
+                device=chosen.device,
+                threads=chosen.threads,
+                context=PRESETS[chosen.preset].context,
+                voice=chosen.voice,
+            )
+        )
+        if self.source != "auto":
+            for target in self.targets:
+                if target != self.source:
+                    engines.translator.check(self.source, target)
+        return engines
+
+    def run(self, engines: Engines, source: Source, sinks: list[Sink]) -> Outcome:
+        spoken = any(isinstance(sink, SpeechSink) for sink in sinks)
+        config = SessionConfig(
+            source_language=self.source,
+            captions=frozenset(self.targets),
+            voices=frozenset(self.targets) if spoken else frozenset(),
+            live=self.realtime,
+            recognise=PRESETS[self.settings.preset].recognise if self.realtime else OFFLINE,
+        )
+        try:
+            return asyncio.run(interpret(source, engines, config, sinks))
+        finally:
+            for sink in sinks:
+                sink.close()
+
+
+def _open(path: Path, rate: int) -> Source:
+    return RawPcm(sys.stdin.buffer, rate) if str(path) == "-" else MediaFile(path)
+
+
+def _stream(output: Path | None, stack: ExitStack) -> TextIO:
+    if output is None:
+        return sys.stdout
+    with output_errors(output):
+        return stack.enter_context(output.open("w", encoding="utf-8"))
+
+
+def _sinks(
+    format: str, stream: TextIO, job: _Job, bilingual: bool, speak: Path | None, output: Path | None
+) -> list[Sink]:
+    sinks: list[Sink] = []
+    if format != "live":
+        sinks.append(writer(format, stream, bilingual=bilingual))
+    elif output is None and sys.stdout.isatty():
+        sinks.append(TerminalSink(job.source, job.targets))
+    else:
+        sinks.append(PlainSink(job.targets, stream))
+    if speak is not None:
+        if not job.targets:
+            raise InputError(
+                "no-target", "There is nothing to speak without a target language; add one, as in --to pt."
+            )
+        sinks.append(SpeechSink(speak, job.targets))
+    return sinks
+
+
+def _report(outcomes: list[Outcome]) -> None:
+    """Say what was not whole, and end with the status that it deserves."""
+    status = 0
+    for outcome in outcomes:
+        for warning in outcome.warnings:
+            typer.echo(f"tsuyaku: {warning}", err=True)
+        if outcome.end is not None and outcome.end.reason != "end":
+            typer.echo(f"tsuyaku: {outcome.end.message} [{outcome.end.reason}]", err=True)
+            status = 1
+        if outcome.interrupted:
+            typer.echo("tsuyaku: stopped; what was said until then is written. [interrupted]", err=True)
+            status = 130
+    if status:
+        raise typer.Exit(status)

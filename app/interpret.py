@@ -1,0 +1,125 @@
+"""One source through one session into the outputs that a person asked for: a view, a file of subtitles, speech."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from app.media import MediaFile, Source, SpeechFile
+from models.protocols import SAMPLE_RATE, Samples
+from pipeline.events import AnyEvent, End, Speech
+from pipeline.session import Engines, Session, SessionConfig
+
+
+class Sink(Protocol):
+    """Takes every event of a session in order."""
+
+    def add(self, event: AnyEvent) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a session ended."""
+
+    end: End | None = None
+    interrupted: bool = False
+    warnings: list[str] = field(default_factory=list[str])
+
+
+class SpeechSink:
+    """Writes what is spoken, one WAV file a language."""
+
+    def __init__(self, path: Path, languages: Iterable[str]) -> None:
+        self._languages = sorted(languages)
+        self._path = path
+        self._files: dict[str, SpeechFile] = {}
+
+    def path(self, language: str) -> Path:
+        """`OUT.wav` for one language; `OUT.pt.wav` and so on for several."""
+        if len(self._languages) == 1:
+            return self._path
+        return self._path.with_suffix(f".{language}{self._path.suffix or '.wav'}")
+
+    def add(self, event: AnyEvent) -> None:
+        if isinstance(event, Speech) and event.pcm:
+            if event.language not in self._files:
+                self._files[event.language] = SpeechFile(self.path(event.language), event.sample_rate)
+            self._files[event.language].write(event.pcm, event.play_ms, event.sample_rate)
+
+    def close(self) -> None:
+        for file in self._files.values():
+            file.close()
+
+
+async def interpret(source: Source, engines: Engines, config: SessionConfig, sinks: Iterable[Sink]) -> Outcome:
+    """Feed `source` to a session and its events to `sinks`; Ctrl-C ends the source and what was said is worked through."""
+    session = Session(engines, config)
+    outcome = Outcome()
+    stop = asyncio.Event()
+    await engines.recognizer.start()
+    with _on_interrupt(stop, outcome):
+        feeder = asyncio.create_task(_feed(source, session, stop, paced=config.live))
+        try:
+            async for event in session.events():
+                for sink in sinks:
+                    sink.add(event)
+                if isinstance(event, End):
+                    outcome.end = event
+                    stop.set()
+            await feeder
+        finally:
+            feeder.cancel()
+            await asyncio.gather(feeder, return_exceptions=True)
+    if isinstance(source, MediaFile) and source.truncated:
+        outcome.warnings.append(source.truncated)
+    return outcome
+
+
+async def _feed(source: Source, session: Session, stop: asyncio.Event, *, paced: bool) -> None:
+    try:
+        async for samples in _paced(source) if paced else source:
+            if stop.is_set():
+                break
+            await session.send(samples)
+    finally:
+        await session.finish()
+
+
+async def _paced(source: Source) -> AsyncIterator[Samples]:
+    """The blocks of a file when a microphone would give them: each at its end."""
+    begin: float | None = None
+    sent = 0
+    async for samples in source:
+        sent += len(samples)
+        begin = time.monotonic() if begin is None else begin
+        await asyncio.sleep(max(0.0, begin + sent / SAMPLE_RATE - time.monotonic()))
+        yield samples
+
+
+@contextlib.contextmanager
+def _on_interrupt(stop: asyncio.Event, outcome: Outcome) -> Iterator[None]:
+    """The first Ctrl-C asks to end; the second one ends at once."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        outcome.interrupted = True
+        stop.set()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    try:
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+    except (NotImplementedError, RuntimeError, ValueError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

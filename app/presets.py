@@ -1,0 +1,47 @@
+"""The named settings of quality against lag against cost, and the languages that people may name."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from models.errors import InputError
+from models.whisper import Context
+from pipeline.recognise import RecogniseConfig
+
+FILE_STEP_S = 4.0  # between passes where nobody waits for the next word
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    recognise: RecogniseConfig
+    context: Context
+
+
+PRESETS = {
+    "fast": Preset(RecogniseConfig(step_s=0.8, longest_s=8.0, keep_s=2.0), Context(5.0, 0.6)),
+    "balanced": Preset(RecogniseConfig(), Context(6.0, 1.0)),
+    "accurate": Preset(RecogniseConfig(step_s=1.0, longest_s=16.0, keep_s=4.0), Context(8.0, 1.0)),
+}
+OFFLINE = RecogniseConfig(step_s=FILE_STEP_S)
+
+
+def source_language(code: str) -> str:
+    """`auto` or a language that Whisper recognises. Raises `InputError` `unknown-language`."""
+    from faster_whisper.tokenizer import _LANGUAGE_CODES as known  # pyright: ignore[reportPrivateUsage]
+
+    plain = code.casefold().split("-")[0]
+    if plain == "auto" or plain in known:
+        return plain
+    close = difflib.get_close_matches(plain, known, 3)
+    advice = f"did you mean {', '.join(close)}?" if close else "codes are as in en, pt, ja."
+    raise InputError("unknown-language", f"'{code}' is no language that can be recognised; {advice}")
+
+
+def target_languages(codes: str) -> list[str]:
+    """Codes between commas. Raises `InputError` `unknown-language`."""
+    targets = [code.strip() for code in codes.split(",") if code.strip()]
+    for code in targets:
+        if source_language(code) == "auto":
+            raise InputError("unknown-language", "'auto' is no language to translate into; name one, as in --to pt.")
+    return [source_language(code) for code in dict.fromkeys(targets)]

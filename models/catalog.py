@@ -1,0 +1,84 @@
+"""The catalogue of weights (catalog.toml): what exists, under which licence, from where, and with which hashes."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+
+from models.errors import InputError
+
+
+class File(msgspec.Struct, frozen=True):
+    name: str
+    sha256: str
+    size: int
+    """bytes"""
+
+
+class Source(msgspec.Struct, frozen=True):
+    kind: Literal["package", "hub", "url", "folder"]
+    location: str = ""
+    """hub: owner/name; url: the address above the files; folder: its path"""
+    revision: str = ""
+    """hub: a commit"""
+    files: dict[str, list[str]] = {}
+    """per file, where it lies in the source; package: `import_name/path`, several are joined in order"""
+    packed: dict[str, Literal["gz", "xz"]] = {}
+
+
+class Entry(msgspec.Struct, frozen=True):
+    id: str
+    task: Literal["vad", "asr", "mt", "tts"]
+    engine: str
+    languages: list[str]
+    """of mt: source, target; empty where it serves all"""
+    licence: str
+    files: list[File]
+    sources: list[Source]
+
+    @property
+    def size(self) -> int:
+        return sum(file.size for file in self.files)
+
+
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    entry: list[Entry]
+
+
+class Catalog:
+    """Entries by id."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.entries = {entry.id: entry for entry in entries}
+
+    @staticmethod
+    @cache
+    def load() -> Catalog:
+        text = (files("models") / "catalog.toml").read_bytes()
+        return Catalog(msgspec.toml.decode(text, type=_Document).entry)
+
+    def entry(self, name: str) -> Entry:
+        """Raises `InputError` `unknown-model`."""
+        if name not in self.entries:
+            close = difflib.get_close_matches(name, self.entries, 3)
+            advice = f"did you mean {', '.join(close)}?" if close else "tsuyaku models list names them all."
+            raise InputError("unknown-model", f"There is no model '{name}'; {advice}")
+        return self.entries[name]
+
+    def find(self, task: str, languages: Iterable[str] = ()) -> list[Entry]:
+        """Entries of a task that serve all of `languages`."""
+        wanted = set(languages)
+        return [e for e in self.entries.values() if e.task == task and (not e.languages or wanted <= set(e.languages))]
+
+    def translation_route(self, source: str, target: str) -> list[Entry]:
+        """The models to run one after the other: one for the pair, or two through English; none where there is no way."""
+        by_pair = {tuple(e.languages): e for e in self.entries.values() if e.task == "mt"}
+        if (source, target) in by_pair:
+            return [by_pair[source, target]]
+        legs = [by_pair.get((source, "en")), by_pair.get(("en", target))]
+        return [leg for leg in legs if leg] if all(legs) else []

@@ -1,0 +1,289 @@
+"""The store of weights: fetched once, verified, and never loaded otherwise.
+
+An entry lives in a folder of its own. It is put together beside it, verified against the catalogue and published by one
+rename, under a lock that other processes honour. A stamp records size and modification time of each verified file, so
+that the next start need not hash it again.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import lzma
+import os
+import shutil
+import urllib.error
+import urllib.request
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO
+
+import filelock
+import msgspec
+import platformdirs
+
+from models.catalog import Catalog, Entry, File, Source
+from models.errors import InputError, TsuyakuError, UnavailableError
+
+CHUNK = 1 << 20  # bytes
+STAMP = ".verified"
+TIMEOUT_S = 30
+
+Progress = Callable[[str, int, int], None]
+"""called with the file's name, bytes so far and bytes in all"""
+
+
+class Store:
+    """`root` defaults to TSUYAKU_MODELS, else to the platform's cache folder."""
+
+    def __init__(self, root: Path | None = None, catalog: Catalog | None = None) -> None:
+        stated = os.environ.get("TSUYAKU_MODELS")
+        self.root = root or (
+            Path(stated) if stated else platformdirs.user_cache_path("tsuyaku", appauthor=False) / "models"
+        )
+        self.catalog = catalog or Catalog.load()
+
+    def path(self, name: str) -> Path:
+        """The folder of a verified entry. Raises `UnavailableError` `model-missing` or `model-corrupt`."""
+        entry = self.catalog.entry(name)
+        folder = self.root / name
+        if not folder.is_dir():
+            raise UnavailableError(
+                "model-missing", f"The model '{name}' is not on this machine: tsuyaku models pull {name}"
+            )
+        self._verify(entry, folder)
+        return folder
+
+    def ensure(self, name: str) -> Path:
+        """`path`, after putting the entry together from installed packages or folders where that suffices."""
+        try:
+            return self.path(name)
+        except UnavailableError as missing:
+            if missing.code != "model-missing":
+                raise
+            entry = self.catalog.entry(name)
+            local = [source for source in entry.sources if source.kind in ("package", "folder")]
+            for source in local:
+                if _is_here(source):
+                    return self._fetch(entry, [source], None)
+            raise
+
+    def pull(self, name: str, progress: Progress | None = None) -> Path:
+        """Fetch an entry from the first of its sources that works; nothing is fetched where it is there already."""
+        entry = self.catalog.entry(name)
+        try:
+            return self.path(name)
+        except UnavailableError:
+            return self._fetch(entry, list(entry.sources), progress)
+
+    def verify(self, name: str) -> Path:
+        """Hash every file again, whatever the stamp says."""
+        (self.root / name / STAMP).unlink(missing_ok=True)
+        return self.path(name)
+
+    def remove(self, name: str) -> bool:
+        """Delete an entry; False where it was not there."""
+        self.catalog.entry(name)
+        with self._lock(name):
+            folder = self.root / name
+            if not folder.is_dir():
+                return False
+            shutil.rmtree(folder)
+            return True
+
+    def installed(self) -> list[str]:
+        return sorted(name for name in self.catalog.entries if (self.root / name).is_dir())
+
+    def _fetch(self, entry: Entry, sources: list[Source], progress: Progress | None) -> Path:
+        with _disk_errors(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            with self._lock(entry.id):
+                folder = self.root / entry.id
+                if folder.is_dir() and self._is_whole(entry, folder):
+                    return folder
+                partial = self.root / f".{entry.id}.partial"
+                partial.mkdir(exist_ok=True)
+                self._from_first(entry, sources, partial, progress)
+                shutil.rmtree(folder, ignore_errors=True)
+                partial.rename(folder)
+                return folder
+
+    def _from_first(self, entry: Entry, sources: list[Source], partial: Path, progress: Progress | None) -> None:
+        last: TsuyakuError | None = None
+        for source in sources:
+            try:
+                for file in entry.files:
+                    self._place(source, file, partial / file.name, progress)
+                _write_stamp(entry, partial)
+                return
+            except UnavailableError as error:
+                if error.code in ("disk-full",):
+                    raise
+                last = error
+        raise last or UnavailableError("model-missing", f"The catalogue names no source for '{entry.id}'.")
+
+    def _place(self, source: Source, file: File, target: Path, progress: Progress | None) -> None:
+        if target.exists() and _digest(target) == file.sha256:
+            return
+        target.unlink(missing_ok=True)
+        part = target.with_name(target.name + ".part")
+        if source.kind in ("package", "folder"):
+            _join(_local_parts(source, file), part)
+        else:
+            _download(_url(source, file), part, file, progress)
+        _unpack(part, source.packed.get(file.name, ""))
+        if (found := _digest(part)) != file.sha256:
+            part.unlink()
+            raise UnavailableError(
+                "model-corrupt",
+                f"{file.name} has the hash {found[:12]}… where {file.sha256[:12]}… was expected; it was refused.",
+            )
+        part.rename(target)
+
+    def _verify(self, entry: Entry, folder: Path) -> None:
+        if _stamp(entry, folder) == _read_stamp(folder):
+            return
+        if not self._is_whole(entry, folder):
+            raise UnavailableError(
+                "model-corrupt",
+                f"The files of '{entry.id}' are not what they should be: tsuyaku models remove {entry.id}, then pull it.",
+            )
+        _write_stamp(entry, folder)
+
+    @staticmethod
+    def _is_whole(entry: Entry, folder: Path) -> bool:
+        return all((folder / f.name).is_file() and _digest(folder / f.name) == f.sha256 for f in entry.files)
+
+    @contextmanager
+    def _lock(self, name: str) -> Iterator[None]:
+        self.root.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(self.root / f".{name}.lock"):
+            yield
+
+
+def _is_here(source: Source) -> bool:
+    if source.kind == "folder":
+        return Path(source.location).expanduser().is_dir()
+    return all(find_spec(part.split("/")[0]) is not None for parts in source.files.values() for part in parts)
+
+
+def _local_parts(source: Source, file: File) -> list[Path]:
+    if source.kind == "folder":
+        return [Path(source.location).expanduser() / name for name in source.files.get(file.name, [file.name])]
+    return [_in_package(part) for part in source.files[file.name]]
+
+
+def _in_package(part: str) -> Path:
+    package, _, inside = part.partition("/")
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UnavailableError("model-missing", f"The package '{package}' that carries weights is not installed.")
+    return Path(spec.submodule_search_locations[0]) / inside
+
+
+def _join(parts: list[Path], target: Path) -> None:
+    try:
+        with target.open("wb") as out:
+            for part in parts:
+                with part.open("rb") as data:
+                    shutil.copyfileobj(data, out, CHUNK)
+    except FileNotFoundError as error:
+        raise UnavailableError("model-missing", f"{error.filename} is not there; install the package again.") from error
+
+
+def _url(source: Source, file: File) -> str:
+    path = source.files.get(file.name, [file.name])[0]
+    if source.kind == "hub":
+        return f"https://huggingface.co/{source.location}/resolve/{source.revision or 'main'}/{path}"
+    return f"{source.location.rstrip('/')}/{path}" if source.location else path
+
+
+def _download(url: str, part: Path, file: File, progress: Progress | None) -> None:
+    """Fetch `url` into `part`, from where an earlier attempt ended if the server can."""
+    have = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            resumed = answer.status == 206
+            total = int(answer.headers.get("Content-Length") or 0) + (have if resumed else 0)
+            with part.open("ab" if resumed else "wb") as out:
+                _copy(answer, out, have if resumed else 0, total, file.name, progress)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing is left to fetch
+            return
+        raise UnavailableError("model-unreachable", f"{url} answered {error.code}; try again later.") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UnavailableError("model-unreachable", f"{url} cannot be reached; check the network.") from error
+
+
+def _copy(answer: BinaryIO, out: BinaryIO, done: int, total: int, name: str, progress: Progress | None) -> None:
+    while chunk := answer.read(CHUNK):
+        out.write(chunk)
+        done += len(chunk)
+        if progress:
+            progress(name, done, total)
+    if done < total:
+        raise UnavailableError("model-unreachable", f"The download of {name} broke off; pull it again to go on.")
+
+
+def _unpack(part: Path, packed: str) -> None:
+    if not packed:
+        return
+    raw = part.read_bytes()
+    try:
+        data = lzma.decompress(raw) if packed == "xz" else zlib.decompress(raw, 47)
+    except (lzma.LZMAError, zlib.error) as error:
+        part.unlink()
+        raise UnavailableError("model-corrupt", f"{part.stem} cannot be unpacked; pull it again.") from error
+    part.write_bytes(data)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
+
+
+def _stamp(entry: Entry, folder: Path) -> list[list[str | int]]:
+    stamp: list[list[str | int]] = []
+    for file in entry.files:
+        try:
+            status = (folder / file.name).stat()
+        except FileNotFoundError:
+            return []
+        stamp.append([file.name, file.sha256, status.st_size, status.st_mtime_ns, status.st_ino])
+    return stamp
+
+
+def _read_stamp(folder: Path) -> list[list[str | int]] | None:
+    try:
+        return msgspec.json.decode((folder / STAMP).read_bytes(), type=list[list[str | int]])
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None
+
+
+def _write_stamp(entry: Entry, folder: Path) -> None:
+    try:
+        (folder / STAMP).write_bytes(msgspec.json.encode(_stamp(entry, folder)))
+    except PermissionError:
+        return  # a read-only cache is hashed at each start
+
+
+@contextmanager
+def _disk_errors(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise InputError(
+            "cache-unwritable", f"{root} cannot be written; set TSUYAKU_MODELS to a folder that can."
+        ) from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise UnavailableError(
+                "disk-full", f"The disk that holds {root} is full; free some room and pull again."
+            ) from error
+        raise
