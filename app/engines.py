@@ -1,9 +1,10 @@
-"""The engines of this process, as the settings ask for them: found in the store, verified, each behind one scheduler."""
+"""The engines of this process, as the settings ask for them: verified, and each behind one scheduler."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from models.silero import SileroDetector
 from models.store import Store
 from models.whisper import Context, WhisperRecognizer
 from pipeline.session import Engines, SpeechRequest, Translated, TranslationEngine, Voiced
+
+FIRST_AUDIO_S = 0.3  # a voice that needs longer for a short phrase is left to those who ask for it by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,18 @@ class EmbeddedTranslation(TranslationEngine):
         return Translated(done.result, "firefox", done.queue_s, done.compute_s)
 
 
+async def warm(engines: Engines, source: str, targets: Iterable[str], voices: Iterable[str]) -> None:
+    """Load what a session will need before its audio starts, so that the first words wait for nothing."""
+    await engines.recognizer.start()
+    for target in targets:
+        if source not in ("auto", target):
+            engines.translator.check(source, target)
+            request = TranslationRequest("Hello.", source, target, final=True)
+            await engines.translator.translate(request, deadline=0.0, key=None)
+    for language in voices:
+        await engines.voice(language)
+
+
 class Voices:
     """One synthesiser per language, loaded when somebody first listens to it."""
 
@@ -126,7 +141,6 @@ class Voices:
 
     def _create(self, language: str) -> Callable[[Sequence[SpeechRequest]], Sequence[Voiced]]:
         synthesizer = self._load(language)
-        synthesizer.synthesize(".")
 
         def run(batch: Sequence[SpeechRequest]) -> list[Voiced]:
             return [Voiced(synthesizer.synthesize(r.text, r.rate), synthesizer.sample_rate) for r in batch]
@@ -134,7 +148,7 @@ class Voices:
         return run
 
     def _load(self, language: str) -> Synthesizer:
-        """The best voice that is installed; eSpeak NG speaks what no other does."""
+        """The best voice that is installed and fast enough here; eSpeak NG speaks what no other does."""
         if self._engine in ("auto", "piper") and language == "en":
             from models.piper import PiperSynthesizer
 
@@ -142,10 +156,13 @@ class Voices:
             return PiperSynthesizer(_file(folder, "*.onnx"), _file(folder, "*.json"))
         if self._engine in ("auto", "kokoro") and language in ("ja", "pt"):
             try:
-                return self._kokoro(language)
+                kokoro = self._kokoro(language)
             except TsuyakuError:
                 if self._engine == "kokoro":
                     raise
+            else:
+                if self._engine == "kokoro" or _first_audio_s(kokoro) <= FIRST_AUDIO_S:
+                    return kokoro
         from models.espeak import EspeakSynthesizer
 
         return EspeakSynthesizer(language)
@@ -158,6 +175,14 @@ class Voices:
         return KokoroSynthesizer(
             _file(folder, "*.onnx"), _file(folder, "vocab.json"), _file(folder, "*.npz"), language, voice
         )
+
+
+def _first_audio_s(synthesizer: Synthesizer) -> float:
+    """s that a short phrase takes here, once the engine is warm."""
+    synthesizer.synthesize("1")
+    begin = time.perf_counter()
+    synthesizer.synthesize("1, 2, 3, 4, 5.")
+    return time.perf_counter() - begin
 
 
 def _file(folder: Path, pattern: str) -> Path:

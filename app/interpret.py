@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Generator, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from app.engines import warm
 from app.media import MediaFile, Source, SpeechFile
 from models.protocols import SAMPLE_RATE, Samples
 from pipeline.events import AnyEvent, End, Speech
@@ -60,11 +61,11 @@ class SpeechSink:
 
 
 async def interpret(source: Source, engines: Engines, config: SessionConfig, sinks: Iterable[Sink]) -> Outcome:
-    """Feed `source` to a session and its events to `sinks`; Ctrl-C ends the source and what was said is worked through."""
+    """Feed `source` to a session, its events to `sinks`; Ctrl-C ends the source, what was said is worked through."""
     session = Session(engines, config)
     outcome = Outcome()
     stop = asyncio.Event()
-    await engines.recognizer.start()
+    await warm(engines, config.source_language, config.captions, config.voices)
     with _on_interrupt(stop, outcome):
         feeder = asyncio.create_task(_feed(source, session, stop, paced=config.live))
         try:
@@ -105,7 +106,7 @@ async def _paced(source: Source) -> AsyncIterator[Samples]:
 
 
 @contextlib.contextmanager
-def _on_interrupt(stop: asyncio.Event, outcome: Outcome) -> Iterator[None]:
+def _on_interrupt(stop: asyncio.Event, outcome: Outcome) -> Generator[None]:
     """The first Ctrl-C asks to end; the second one ends at once."""
     loop = asyncio.get_running_loop()
 

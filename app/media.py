@@ -10,7 +10,7 @@ import errno
 import struct
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -112,9 +112,7 @@ class MediaFile(Source):
             except (av.error.InvalidDataError, av.error.EOFError):
                 self._damaged = True
                 continue
-            for frame in frames:
-                if isinstance(frame, AudioFrame):
-                    yield frame
+            yield from frames
 
     def _late_samples(self, frame: AudioFrame) -> int:
         begin = (self._container.start_time or 0) / av.time_base
@@ -164,7 +162,7 @@ class RawPcm(Source):
             data = odd + data
             whole = len(data) & ~1
             odd = data[whole:]
-            yield np.frombuffer(data[:whole], "<i2").astype(np.float32) / 32768
+            yield np.frombuffer(data[:whole], "<i2").astype(np.float32) / np.float32(32768)
 
 
 class SpeechFile:
@@ -229,7 +227,7 @@ class SpeechFile:
 
 
 @contextmanager
-def output_errors(path: Path | str) -> Iterator[None]:
+def output_errors(path: Path | str) -> Generator[None]:
     """The one place where a failure to write becomes ours: `disk-full` or `output-unwritable`."""
     try:
         yield

@@ -76,7 +76,7 @@ class Catalog:
         return [e for e in self.entries.values() if e.task == task and (not e.languages or wanted <= set(e.languages))]
 
     def translation_route(self, source: str, target: str) -> list[Entry]:
-        """The models to run one after the other: one for the pair, or two through English; none where there is no way."""
+        """The models to run one after the other: one for the pair or two through English; empty where none are."""
         by_pair = {tuple(e.languages): e for e in self.entries.values() if e.task == "mt"}
         if (source, target) in by_pair:
             return [by_pair[source, target]]

@@ -50,7 +50,7 @@ class _Library:
         data = text.encode()
         self.calls.espeak_Synth(data, len(data) + 1, 0, 1, 0, CHARS_UTF8, None, None)
         self.calls.espeak_Synchronize()
-        return np.frombuffer(b"".join(self._chunks), np.int16).astype(np.float32) / 32768
+        return np.frombuffer(b"".join(self._chunks), np.int16).astype(np.float32) / np.float32(32768)
 
 
 _library: _Library | None = None
@@ -68,9 +68,7 @@ class EspeakSynthesizer:
         self.sample_rate = self._shared.sample_rate
         with _lock:
             if self._shared.calls.espeak_SetVoiceByName(self._voice) != OK:
-                raise InputError(
-                    "unknown-language", f"eSpeak NG has no voice for '{language}'; choose another language."
-                )
+                raise InputError("unknown-language", f"eSpeak NG has no voice for '{language}'; choose another.")
 
     def synthesize(self, text: str, rate: float = 1.0) -> Samples:
         words = round(min(RATE_LIMITS[1], max(RATE_LIMITS[0], WORDS_PER_MINUTE * rate)))

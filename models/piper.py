@@ -26,7 +26,7 @@ class PiperSynthesizer:
             self._voice = PiperVoice.load(model, config)
         except (RuntimeError, ValueError, KeyError, OSError) as error:
             raise UnavailableError(
-                "engine-failed", f"The voice {model.stem} could not be loaded; pull it again."
+                "engine-failed", f"The voice {model.stem} cannot be loaded; pull it again."
             ) from error
         self.sample_rate: int = self._voice.config.sample_rate
 

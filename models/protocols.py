@@ -115,5 +115,5 @@ class Synthesizer(Protocol):
     """Hz, of what `synthesize` returns"""
 
     def synthesize(self, text: str, rate: float = 1.0) -> Samples:
-        """Speak one phrase; `rate` 1.25 is a quarter faster at the same pitch. No silence beyond 50 ms at either end."""
+        """Speak one phrase; `rate` 1.25 is a quarter faster at the same pitch. At most 50 ms of silence at each end."""
         ...

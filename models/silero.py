@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime
@@ -19,7 +20,7 @@ class SileroDetector:
     frame_samples = FRAME_SAMPLES
 
     def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
+        options = cast("Any", onnxruntime.SessionOptions())
         options.inter_op_num_threads = 1
         options.intra_op_num_threads = 1
         options.log_severity_level = 4
@@ -43,5 +44,7 @@ class SileroStream:
     def process(self, frame: Samples) -> float:
         self._input[0, :CONTEXT_SAMPLES] = self._input[0, -CONTEXT_SAMPLES:]
         self._input[0, CONTEXT_SAMPLES:] = frame
-        output, self._h, self._c = self._session.run(None, {"input": self._input, "h": self._h, "c": self._c})
+        feeds = {"input": self._input, "h": self._h, "c": self._c}
+        outputs = cast("Any", self._session.run(None, feeds))
+        output, self._h, self._c = outputs
         return float(np.asarray(output).reshape(-1)[0])

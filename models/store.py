@@ -15,7 +15,7 @@ import shutil
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,10 +40,7 @@ class Store:
     """`root` defaults to TSUYAKU_MODELS, else to the platform's cache folder."""
 
     def __init__(self, root: Path | None = None, catalog: Catalog | None = None) -> None:
-        stated = os.environ.get("TSUYAKU_MODELS")
-        self.root = root or (
-            Path(stated) if stated else platformdirs.user_cache_path("tsuyaku", appauthor=False) / "models"
-        )
+        self.root = root or _default_root()
         self.catalog = catalog or Catalog.load()
 
     def path(self, name: str) -> Path:
@@ -51,9 +48,7 @@ class Store:
         entry = self.catalog.entry(name)
         folder = self.root / name
         if not folder.is_dir():
-            raise UnavailableError(
-                "model-missing", f"The model '{name}' is not on this machine: tsuyaku models pull {name}"
-            )
+            raise UnavailableError("model-missing", f"'{name}' is not on this machine: tsuyaku models pull {name}")
         self._verify(entry, folder)
         return folder
 
@@ -149,7 +144,7 @@ class Store:
         if not self._is_whole(entry, folder):
             raise UnavailableError(
                 "model-corrupt",
-                f"The files of '{entry.id}' are not what they should be: tsuyaku models remove {entry.id}, then pull it.",
+                f"The files of '{entry.id}' have changed: tsuyaku models remove {entry.id}, then pull it.",
             )
         _write_stamp(entry, folder)
 
@@ -158,10 +153,16 @@ class Store:
         return all((folder / f.name).is_file() and _digest(folder / f.name) == f.sha256 for f in entry.files)
 
     @contextmanager
-    def _lock(self, name: str) -> Iterator[None]:
+    def _lock(self, name: str) -> Generator[None]:
         self.root.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.root / f".{name}.lock"):
             yield
+
+
+def _default_root() -> Path:
+    if stated := os.environ.get("TSUYAKU_MODELS"):
+        return Path(stated).expanduser()
+    return platformdirs.user_cache_path("tsuyaku", appauthor=False) / "models"
 
 
 def _is_here(source: Source) -> bool:
@@ -274,16 +275,12 @@ def _write_stamp(entry: Entry, folder: Path) -> None:
 
 
 @contextmanager
-def _disk_errors(root: Path) -> Iterator[None]:
+def _disk_errors(root: Path) -> Generator[None]:
     try:
         yield
     except PermissionError as error:
-        raise InputError(
-            "cache-unwritable", f"{root} cannot be written; set TSUYAKU_MODELS to a folder that can."
-        ) from error
+        raise InputError("cache-unwritable", f"{root} cannot be written; set TSUYAKU_MODELS to another.") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise UnavailableError(
-                "disk-full", f"The disk that holds {root} is full; free some room and pull again."
-            ) from error
+            raise UnavailableError("disk-full", f"The disk of {root} is full; free some room and try again.") from error
         raise

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ctranslate2
 import numpy as np
@@ -56,7 +56,7 @@ class WhisperRecognizer:
         beam_size: int = 1,
     ) -> None:
         try:
-            self._whisper = WhisperModel(
+            self._whisper: Any = WhisperModel(
                 str(path), device=device, compute_type=compute_type, cpu_threads=threads, local_files_only=True
             )
         except (RuntimeError, ValueError) as error:
@@ -104,7 +104,7 @@ class WhisperRecognizer:
         features = self._whisper.feature_extractor(audio, padding=0)[:, :wanted]
         padded = np.full((features.shape[0], wanted), features.min(), np.float32)
         padded[:, : features.shape[1]] = features
-        storage = ctranslate2.StorageView.from_array(np.ascontiguousarray(padded[np.newaxis]))
+        storage = cast("Any", ctranslate2.StorageView.from_array(np.ascontiguousarray(padded[np.newaxis])))
         return self._whisper.model.encode(storage)
 
     def _decode(self, request: RecognitionRequest, context_s: float) -> Hypothesis:
@@ -121,7 +121,7 @@ class WhisperRecognizer:
             return_scores=True,
             return_no_speech_prob=True,
             suppress_blank=not request.prefix,
-            suppress_tokens=list(get_suppressed_tokens(tokenizer, [-1]) or ()),
+            suppress_tokens=list(_suppressed(tokenizer)),
         )[0]
         tokens = _continuation(result.sequences_ids[0], request.prefix, tokenizer.eot)
         kept = tokens[: _loop_start(tokens)]
@@ -146,7 +146,7 @@ class WhisperRecognizer:
         for text, group in zip(texts[:-1], groups[:-1], strict=True):
             if "\N{REPLACEMENT CHARACTER}" in text:
                 break  # a character whose last bytes have not been decoded yet
-            probability = float(np.mean(alignment.text_token_probs[at : at + len(group)]))
+            probability = _mean(alignment.text_token_probs[at : at + len(group)])
             words.append(
                 Word(text, min(times[at], seconds), min(times[at + len(group)], seconds), probability, tuple(group))
             )
@@ -157,6 +157,12 @@ class WhisperRecognizer:
 def _prompt(tokenizer: Tokenizer, request: RecognitionRequest) -> list[int]:
     before = [tokenizer.sot_prev, *request.prompt[-MAX_PROMPT_TOKENS:]] if request.prompt else []
     return [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps, *request.prefix]
+
+
+def _suppressed(tokenizer: Any) -> tuple[int, ...]:
+    """Symbols that are no speech, and special tokens; -1 is Whisper's name for the former."""
+    suppressed: Any = get_suppressed_tokens
+    return tuple(suppressed(tokenizer, [-1]))
 
 
 def _continuation(sequence: list[int], prefix: Sequence[int], end: int) -> list[int]:
@@ -178,6 +184,10 @@ def _loop_start(tokens: Sequence[int]) -> int:
         if repeats >= 3 and repeats * size >= 6:
             return count - (repeats - 1) * size
     return count
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
 
 
 def _compression(text: str) -> float:

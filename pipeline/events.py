@@ -1,8 +1,8 @@
 """What flows through a session: immutable events, all times in ms since the first sample on the audio's clock.
 
-`committed` is what an event adds to text that never changes again; all of them joined, per language, are the final text,
-spaces included. `tentative` is the whole present tail and replaces the one before. docs/events.md describes the same
-events as JSON lines.
+`committed` is what an event adds to text that never changes again; all of them joined, per language, are the final
+text, spaces included. `tentative` is the whole present tail and replaces the one before. docs/events.md describes
+the same events as JSON lines.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Trace(Event, frozen=True, kw_only=True):
     """Where the time of one clause went. captured → committed → translated → spoken, each absolute.
 
     `stages` holds, by name, the wait and the work in ms: their sum and the gaps of `unaccounted_ms` make
-    `end_to_end_ms`, which runs from the end of the clause's last word to its first target word.
+    `end_to_end_ms`, which runs from the end of the clause's last word to the whole of its translation.
     """
 
     language: str

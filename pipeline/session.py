@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 import numpy as np
 
@@ -185,11 +186,8 @@ class Session:
                     self._start_target(language)
                 group.create_task(self._gate())
                 group.create_task(self._recognise())
-        except* TsuyakuError as errors:
-            first = _first(errors)
-            reason, message = first.code, first.message
-        except* Exception as errors:
-            reason, message = "internal", f"The session ended: {type(_first(errors)).__name__}."
+        except ExceptionGroup as group:
+            reason, message = _reason(group)
         await self._emit(
             End(
                 emitted_ms=self._clock.now_ms(),
@@ -351,7 +349,6 @@ class Session:
             clause = item.clause
             if clause.index != index or translation is None:
                 translation, index = ClauseTranslation(self._config.translate), clause.index
-                first_ms: float | None = None
             try:
                 answer = await self._answer(target, item, translation.committed, tuple(context[-3:]))
             except Superseded:
@@ -360,13 +357,12 @@ class Session:
             now = self._clock.now_ms()
             space = _space(target.language, spoken_any and translation.committed == step.committed)
             if step.committed:
-                first_ms = first_ms if first_ms is not None else now
                 spoken_any = True
             await self._emit_translation(target.language, clause, step.committed, step.tentative, space, answer.engine)
             if clause.closed:
                 context.append((clause.text, translation.committed))
                 time = StageTime(answer.queue_s * 1000, answer.compute_s * 1000)
-                await self._settle(target, item, translation.committed, first_ms or now, time)
+                await self._settle(target, item, translation.committed, now, time)
         await target.spoken.close()
 
     async def _latest(self, target: _Target) -> _Committed | None:
@@ -549,7 +545,7 @@ class _LiveUtterance:
         return len(self.utterance.audio.samples) / SAMPLE_RATE
 
 
-def _stage_time(done: Done[object]) -> StageTime:
+def _stage_time(done: Done[Any]) -> StageTime:
     return StageTime(done.queue_s * 1000, done.compute_s * 1000)
 
 
@@ -557,9 +553,11 @@ def _space(language: str, follows: bool) -> str:
     return " " if follows and language.split("-")[0] not in {"ja", "zh", "th", "km", "lo", "my"} else ""
 
 
-def _first(errors: BaseExceptionGroup[Exception]) -> Exception:
-    error: BaseException = errors
+def _reason(group: BaseException) -> tuple[str, str]:
+    """Code and sentence of the first failure in a group. An unexpected one is named by its type: texts stay private."""
+    error: Any = group
     while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Exception)
-    return error
+        error = cast("Any", error).exceptions[0]
+    if isinstance(error, TsuyakuError):
+        return error.code, error.message
+    return "internal", f"The session ended because of an unexpected {type(error).__name__}; please report it."

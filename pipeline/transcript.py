@@ -1,8 +1,8 @@
 """What was said, gathered from events: the final text of each language, and clause by clause beside its translations.
 
-Translations carry the times of their clause but not its source text, and `Words` carry no clause. The source of a clause
-is therefore cut from the committed words, at the clause's end: exactly where an event ends there, else between two
-words of one event, at the likeliest place. No word is ever lost: what no clause claims becomes a line of its own.
+Translations carry the times of their clause but not its source text, and `Words` carry no clause. The source of a
+clause is therefore cut from the committed words, at the clause's end: exactly where an event ends there, else between
+two words of one event, at the likeliest place. No word is ever lost: what no clause claims becomes a line of its own.
 """
 
 from __future__ import annotations

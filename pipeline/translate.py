@@ -1,7 +1,7 @@
 """Append-only translation of a clause that is still growing.
 
-Re-translated hypotheses of the open clause are shown as tentative; the prefix on which successive hypotheses agree, less
-a few held-back words, is committed (Liu et al. 2020, local agreement; Arivazhagan et al. 2020, masking the last words).
+Re-translated hypotheses of the open clause are shown as tentative; the prefix on which successive hypotheses agree,
+less a few held-back words, is committed (local agreement: Liu et al. 2020; masking: Arivazhagan et al. 2020).
 When the clause closes, the rest of its whole translation follows what is committed.
 """
 

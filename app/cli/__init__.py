@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
+from typing import Any
 
 import click
 import typer
@@ -16,7 +18,7 @@ HELP = """Tsuyaku (通訳) interprets speech while it is spoken.
     tsuyaku translate talk.mp4 --from en --to pt        subtitles of a recording
     tsuyaku serve                                       the web page
 
-Exit status: 0 all went well, 1 it ended early, 2 what you gave cannot be used, 3 this machine lacks something, 130 stopped.
+Exit status: 0 all went well, 1 it ended early, 2 what you gave cannot be used, 3 something is missing, 130 stopped.
 """
 
 COMMANDS = {
@@ -37,7 +39,7 @@ class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [name for name in [*COMMANDS, *GROUPS] if _exists(name)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
         if not _exists(cmd_name):
             return None
         module = importlib.import_module(COMMANDS.get(cmd_name) or GROUPS[cmd_name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, cast
 
 import msgspec
 import typer
@@ -41,6 +41,6 @@ def _as_json(resolved: Resolved) -> str:
 def _table(resolved: Resolved) -> Table:
     table = Table("setting", "value", "origin", caption=Text(f"settings file: {resolved.path}"), box=None)
     for name, value in msgspec.structs.asdict(resolved.settings).items():
-        shown = ", ".join(value) if isinstance(value, tuple) else str(value)
+        shown = ", ".join(map(str, cast("tuple[str, ...]", value))) if isinstance(value, tuple) else str(value)
         table.add_row(name, Text(shown), Text(resolved.origins[name]))
     return table

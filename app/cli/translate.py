@@ -118,9 +118,7 @@ def _sinks(
         sinks.append(PlainSink(job.targets, stream))
     if speak is not None:
         if not job.targets:
-            raise InputError(
-                "no-target", "There is nothing to speak without a target language; add one, as in --to pt."
-            )
+            raise InputError("no-target", "Nothing can be spoken without a target language; add one, as in --to pt.")
         sinks.append(SpeechSink(speak, job.targets))
     return sinks
 

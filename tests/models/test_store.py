@@ -1,0 +1,142 @@
+"""The store on real files, a real server on loopback and real processes."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from models.catalog import Catalog, Entry, File, Source
+from models.errors import InputError, UnavailableError
+from models.store import Store
+
+DATA = bytes(range(256)) * 4096
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves ranges, and counts the bytes that it sent."""
+
+    sent = 0
+
+    def do_GET(self) -> None:
+        data = (Path(self.directory) / self.path.lstrip("/")).read_bytes()
+        start = int(self.headers.get("Range", "bytes=0-").split("=")[1].split("-")[0])
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        self.end_headers()
+        Handler.sent += len(data) - start
+        self.wfile.write(data[start:])
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    folder = tmp_path / "served"
+    folder.mkdir()
+    (folder / "model.bin").write_bytes(DATA)
+    Handler.sent = 0
+    http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    thread = threading.Thread(target=http.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{http.server_port}"
+    http.shutdown()
+    http.server_close()
+
+
+def catalog(address: str, digest: str = hashlib.sha256(DATA).hexdigest()) -> Catalog:
+    file = File("model.bin", digest, len(DATA))
+    return Catalog([Entry("tiny", "asr", "whisper", [], "MIT", [file], [Source("url", address)])])
+
+
+def pull(root: Path, address: str) -> None:
+    Store(root, catalog(address)).pull("tiny")
+
+
+def test_store_publishes_what_it_fetched_and_verified(tmp_path: Path, server: str) -> None:
+    folder = Store(tmp_path / "models", catalog(server)).pull("tiny")
+    assert (folder / "model.bin").read_bytes() == DATA
+
+
+def test_store_refuses_a_file_whose_hash_differs(tmp_path: Path, server: str) -> None:
+    store = Store(tmp_path / "models", catalog(server, "0" * 64))
+    with pytest.raises(UnavailableError) as error:
+        store.pull("tiny")
+    assert error.value.code == "model-corrupt"
+    assert not (tmp_path / "models" / "tiny").exists()
+
+
+def test_store_goes_on_where_a_download_broke_off(tmp_path: Path, server: str) -> None:
+    partial_folder = tmp_path / "models" / ".tiny.partial"
+    partial_folder.mkdir(parents=True)
+    (partial_folder / "model.bin.part").write_bytes(DATA[:1_000_000])
+    Store(tmp_path / "models", catalog(server)).pull("tiny")
+    assert Handler.sent == len(DATA) - 1_000_000
+
+
+def test_two_processes_that_pull_at_once_fetch_it_once(tmp_path: Path, server: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=pull, args=(tmp_path / "models", server)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert Handler.sent == len(DATA)
+
+
+def test_store_notices_a_file_that_changed_after_it_was_verified(tmp_path: Path, server: str) -> None:
+    store = Store(tmp_path / "models", catalog(server))
+    folder = store.pull("tiny")
+    (folder / "model.bin").write_bytes(DATA[:-1] + b"!")
+    with pytest.raises(UnavailableError) as error:
+        store.path("tiny")
+    assert error.value.code == "model-corrupt"
+
+
+def test_missing_model_names_the_command_that_pulls_it(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="tsuyaku models pull tiny"):
+        Store(tmp_path, catalog("http://127.0.0.1:9")).path("tiny")
+
+
+def test_unreachable_source_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError) as error:
+        Store(tmp_path, catalog("http://127.0.0.1:9")).pull("tiny")
+    assert error.value.code == "model-unreachable"
+
+
+def test_unknown_model_is_answered_with_close_names(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="did you mean tiny"):
+        Store(tmp_path, catalog("")).path("tinny")
+
+
+def test_removed_model_is_gone(tmp_path: Path, server: str) -> None:
+    store = Store(tmp_path / "models", catalog(server))
+    store.pull("tiny")
+    assert store.remove("tiny")
+    assert store.installed() == []
+    assert not store.remove("tiny")
+
+
+def test_every_entry_of_the_catalogue_has_a_source_for_every_file() -> None:
+    for entry in Catalog.load().entries.values():
+        assert entry.sources, entry.id
+        for file in entry.files:
+            assert len(file.sha256) == 64, entry.id
+            for source in entry.sources:
+                assert source.kind != "package" or file.name in source.files, entry.id
+
+
+def test_route_between_languages_goes_through_english() -> None:
+    pairs = [("de", "en"), ("en", "pt"), ("pt", "en")]
+    entries = [Entry(f"{a}-{b}", "mt", "firefox", [a, b], "MPL-2.0", [], []) for a, b in pairs]
+    route = Catalog(entries).translation_route("de", "pt")
+    assert [entry.id for entry in route] == ["de-en", "en-pt"]
+    assert Catalog(entries).translation_route("pt", "de") == []

@@ -1,0 +1,103 @@
+"""What is committed of an utterance, from hypotheses made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.protocols import SAMPLE_RATE, Hypothesis, Word
+from pipeline.audio import Stretch
+from pipeline.recognise import RecogniseConfig, Update, Utterance
+
+
+def hypothesis(text: str, start: float = 0.0, *, looped: bool = False, no_speech: float = 0.0) -> Hypothesis:
+    """Words half a second long, from `start`; punctuation is a word of its own, as Whisper's tokens are."""
+    words: list[Word] = []
+    for number, piece in enumerate(text.replace(".", " .").replace(",", " ,").split()):
+        spoken = piece.isalnum()
+        words.append(Word(f" {piece}" if spoken else piece, start, start + 0.5 * spoken, 0.9, (number,)))
+        start += 0.5 * spoken
+    return Hypothesis(tuple(words), no_speech, -2.0 if no_speech else -0.1, looped)
+
+
+def utterance(seconds: float = 10.0, config: RecogniseConfig | None = None) -> Utterance:
+    live = Utterance(0, config or RecogniseConfig(longest_s=30))
+    live.append(Stretch(0, np.zeros(round(seconds * SAMPLE_RATE), np.float32)))
+    return live
+
+
+def apply(live: Utterance, given: Hypothesis, *, closed: bool = False) -> Update:
+    return live.apply(given, live.audio.end, closed=closed)
+
+
+def text(update: Update) -> tuple[str, str]:
+    return "".join(w.text for w in update.committed), "".join(w.text for w in update.tentative)
+
+
+def test_first_hypothesis_commits_nothing() -> None:
+    assert text(apply(utterance(), hypothesis("the old man"))) == ("", " the old man")
+
+
+def test_two_hypotheses_commit_what_they_agree_on() -> None:
+    live = utterance()
+    apply(live, hypothesis("the old van"))
+    assert text(apply(live, hypothesis("the old man sat"))) == (" the old", " man sat")
+
+
+def test_pause_commits_everything() -> None:
+    live = utterance()
+    assert text(apply(live, hypothesis("the end."), closed=True)) == (" the end.", "")
+
+
+def test_stop_at_the_end_stays_open_until_a_word_follows() -> None:
+    live = utterance()
+    apply(live, hypothesis("it is over."))
+    assert text(apply(live, hypothesis("it is over."))) == (" it is over", ".")
+
+
+def test_stop_that_a_word_follows_is_committed_with_the_word_before_it() -> None:
+    live = utterance()
+    apply(live, hypothesis("it is over"))
+    assert text(apply(live, hypothesis("it is over. Then"))) == (" it is over.", " Then")
+
+
+def test_word_at_the_very_end_of_the_audio_stays_open() -> None:
+    live = utterance(seconds=1.0)
+    apply(live, hypothesis("one two"))
+    assert text(apply(live, hypothesis("one two"))) == (" one", " two")
+
+
+def test_next_pass_is_primed_with_what_is_committed() -> None:
+    live = utterance()
+    apply(live, hypothesis("one two three"))
+    apply(live, hypothesis("one two three"))
+    assert live.request("en", closed=False).prefix == (0, 1, 2)
+
+
+def test_silence_is_not_recognised() -> None:
+    live = utterance()
+    assert text(apply(live, hypothesis("thank you", no_speech=0.9), closed=True)) == ("", "")
+
+
+def test_loop_drops_the_prompt() -> None:
+    live = Utterance(0, RecogniseConfig(), prompt=(7, 8))
+    live.append(Stretch(0, np.zeros(SAMPLE_RATE, np.float32)))
+    assert live.request("en", closed=False).prompt == (7, 8)
+    apply(live, hypothesis("la la", looped=True))
+    assert live.request("en", closed=False).prompt == ()
+
+
+def test_long_buffer_is_trimmed_and_scrolled_text_becomes_the_prompt() -> None:
+    live = utterance(seconds=14.0, config=RecogniseConfig(longest_s=12, keep_s=3))
+    words = " ".join(f"w{n}" for n in range(26))
+    apply(live, hypothesis(words))
+    update = apply(live, hypothesis(words))
+    assert len(update.committed) == 26
+    assert live.audio.end - live.audio.start <= 4 * SAMPLE_RATE
+    request = live.request("en", closed=False)
+    assert request.prompt + request.prefix == tuple(range(26))
+
+
+def test_buffer_in_which_nothing_is_understood_is_trimmed_too() -> None:
+    live = utterance(seconds=30.0, config=RecogniseConfig(longest_s=12, keep_s=3))
+    apply(live, hypothesis(""))
+    assert live.audio.end - live.audio.start == 3 * SAMPLE_RATE

@@ -1,0 +1,130 @@
+"""A session on engines made for tests: what flows, in which order, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from models.errors import UnavailableError
+from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples, TranslationRequest, Word
+from models.scheduler import Scheduler
+from pipeline.events import AnyEvent, End, Speech, Trace, Translation, Words
+from pipeline.session import Engines, Session, SessionConfig, SpeechRequest, Translated, TranslationEngine, Voiced
+
+from .test_stages import LoudnessDetector, sound
+
+
+def recognise(batch: Sequence[RecognitionRequest]) -> list[Hypothesis]:
+    """One word for each second of audio, a stop at the end of what is closed."""
+    return [_heard(request) for request in batch]
+
+
+def _heard(request: RecognitionRequest) -> Hypothesis:
+    count = len(request.audio) // SAMPLE_RATE
+    words = [Word(f" word{n}", n, n + 0.8, 0.9, (n,)) for n in range(len(request.prefix), count)]
+    stop = [Word(".", count, count, 0.9, (99,))] if request.closed and words else []
+    return Hypothesis((*words, *stop), 0.0, -0.1)
+
+
+class Upper(TranslationEngine):
+    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+        return Translated(request.source.upper(), "upper", 0.0, 0.0)
+
+
+class Missing(Upper):
+    def check(self, source: str, target: str) -> None:
+        raise UnavailableError("pair-missing", "No model.")
+
+
+@dataclass
+class Rig:
+    translator: TranslationEngine = field(default_factory=Upper)
+
+    def engines(self) -> Engines:
+        async def voice(language: str) -> Scheduler[SpeechRequest, Voiced]:
+            return Scheduler("speak", self._voice)
+
+        recognizer = Scheduler[RecognitionRequest, Hypothesis]("recognise", lambda: recognise)
+        identify = Scheduler[Samples, dict[str, float]]("identify", lambda: lambda b: [{"en": 1.0} for _ in b])
+        return Engines(LoudnessDetector(), recognizer, identify, self.translator, voice)
+
+    def _voice(self) -> Callable[[Sequence[SpeechRequest]], Sequence[Voiced]]:
+        return lambda batch: [Voiced(np.zeros(1600, np.float32), 16000) for _ in batch]
+
+    async def run(self, config: SessionConfig, portions: Sequence[Samples]) -> list[AnyEvent]:
+        session = Session(self.engines(), config)
+        return [event async for event in _fed(session, portions)]
+
+
+async def _fed(session: Session, portions: Sequence[Samples]) -> AsyncIterator[AnyEvent]:
+    async def feed() -> None:
+        for portion in portions:
+            await session.send(portion)
+        await session.finish()
+
+    feeder = asyncio.create_task(feed())
+    async for event in session.events():
+        yield event
+    await feeder
+
+
+CONFIG = SessionConfig(source_language="en", captions=frozenset({"pt", "es"}), voices=frozenset({"pt"}), live=False)
+SPEECH = [sound(0.5, False), sound(3, True), sound(2, False), sound(2, True)]
+
+
+def final(events: list[AnyEvent], language: str) -> str:
+    return "".join(e.committed for e in events if isinstance(e, Translation) and e.language == language)
+
+
+async def test_speech_becomes_words_translations_and_speech() -> None:
+    events = await Rig().run(CONFIG, SPEECH)
+    source = "".join(e.committed for e in events if isinstance(e, Words)).strip()
+    assert source.count(".") == 2
+    assert final(events, "pt") == final(events, "es") == source.upper()
+    assert {e.language for e in events if isinstance(e, Speech)} == {"pt"}
+    assert isinstance(events[-1], End)
+    assert events[-1].reason == "end"
+
+
+async def test_silence_makes_no_event_but_the_end() -> None:
+    events = await Rig().run(CONFIG, [sound(20, False)])
+    assert [type(event) for event in events] == [End]
+
+
+async def test_each_segment_is_final_once_in_each_language() -> None:
+    events = await Rig().run(CONFIG, SPEECH)
+    finals = [(e.language, e.segment) for e in events if isinstance(e, Translation) and e.final]
+    assert sorted(finals) == [("es", 0), ("es", 1), ("pt", 0), ("pt", 1)]
+
+
+async def test_trace_adds_up_to_the_end_to_end_time() -> None:
+    events = await Rig().run(CONFIG, SPEECH)
+    traces = [e for e in events if isinstance(e, Trace)]
+    assert len(traces) == 4
+    for trace in traces:
+        known = sum(trace.stages[s].queue_ms + trace.stages[s].compute_ms for s in ("recognise", "translate"))
+        assert abs(known + trace.unaccounted_ms - trace.end_to_end_ms) < 1e-6
+        assert trace.captured_ms <= trace.committed_ms <= trace.translated_ms
+
+
+async def test_speech_of_one_language_never_overlaps_itself() -> None:
+    events = await Rig().run(CONFIG, SPEECH)
+    spoken = [e for e in events if isinstance(e, Speech)]
+    for before, after in itertools.pairwise(spoken):
+        assert after.play_ms >= before.play_ms + before.duration_ms
+
+
+async def test_failure_of_a_stage_ends_the_session_with_its_code() -> None:
+    events = await Rig(Missing()).run(CONFIG, SPEECH)
+    assert isinstance(events[-1], End)
+    assert events[-1].reason == "pair-missing"
+
+
+async def test_same_language_is_passed_through() -> None:
+    config = SessionConfig(source_language="en", captions=frozenset({"en"}), live=False)
+    events = await Rig().run(config, SPEECH)
+    assert final(events, "en") == "".join(e.committed for e in events if isinstance(e, Words)).strip()

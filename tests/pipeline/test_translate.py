@@ -1,0 +1,65 @@
+"""Append-only translation: what is committed never changes, and the closed clause is whole."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.translate import ClauseTranslation, TranslateConfig, split
+
+WORDS = st.lists(st.sampled_from(["o", "gato", "preto", "dorme", "na", "casa", "猫が", "สวัสดี", "البيت"]), max_size=12)
+
+
+def translation(hold_back: int = 1) -> ClauseTranslation:
+    return ClauseTranslation(TranslateConfig(agreement=2, hold_back=hold_back, least_source_words=1))
+
+
+def test_first_hypothesis_is_tentative() -> None:
+    step = translation().update("o gato preto", "the black cat")
+    assert (step.committed, step.tentative) == ("", "o gato preto")
+
+
+def test_agreed_prefix_less_the_held_back_words_is_committed() -> None:
+    clause = translation()
+    clause.update("o gato preto", "the black cat")
+    step = clause.update("o gato preto dorme", "the black cat sleeps")
+    assert (step.committed, step.tentative) == ("o gato preto", " dorme")
+
+
+def test_closing_commits_the_rest() -> None:
+    clause = translation()
+    clause.update("o gato", "the cat")
+    clause.update("o gato", "the cat")
+    clause.close("o gato dorme.")
+    assert clause.committed == "o gato dorme."
+
+
+def test_final_text_that_differs_repeats_no_word_that_is_committed() -> None:
+    clause = translation(hold_back=0)
+    clause.update("o gato negro", "the black cat")
+    clause.update("o gato negro", "the black cat")
+    clause.close("o gato preto dorme em casa.")
+    assert clause.committed == "o gato negro dorme em casa."
+
+
+def test_script_without_spaces_is_committed_by_character() -> None:
+    assert split("猫が寝る。") == ["猫", "が", "寝", "る", "。"]
+
+
+@given(st.lists(WORDS, min_size=1, max_size=8))
+def test_committed_text_is_only_ever_extended(revisions: list[list[str]]) -> None:
+    clause = translation()
+    shown = ""
+    for words in revisions[:-1]:
+        step = clause.update(" ".join(words), "some source text")
+        shown += step.committed
+        assert clause.committed == shown
+    shown += clause.close(" ".join(revisions[-1])).committed
+    assert clause.committed == shown
+
+
+@given(WORDS)
+def test_closed_clause_without_earlier_commits_is_its_whole_translation(words: list[str]) -> None:
+    clause = translation()
+    clause.close(" ".join(words))
+    assert clause.committed == " ".join(words)

@@ -1,0 +1,62 @@
+"""Every embedded voice is read back by a second recogniser, word for word."""
+
+from __future__ import annotations
+
+import jiwer
+import numpy as np
+import pytest
+import soxr
+from whisper_normalizer.basic import BasicTextNormalizer
+
+from app.engines import Voices
+from models.errors import TsuyakuError
+from models.protocols import RecognitionRequest, Synthesizer
+from models.store import Store
+from models.whisper import Context, WhisperRecognizer
+
+pytestmark = pytest.mark.real
+
+TEXTS = {
+    "en": "The train to the coast leaves in half an hour. Please wait on the second platform.",
+    "pt": "O trem para a costa sai em meia hora. Por favor, espere na segunda plataforma.",
+}
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> WhisperRecognizer:
+    return WhisperRecognizer(Store().ensure("whisper-base"), context=Context(30.0), beam_size=5)
+
+
+def synthesizer(engine: str, language: str) -> Synthesizer:
+    try:
+        return Voices(Store(), engine)._load(language)
+    except TsuyakuError as error:
+        pytest.skip(error.message)
+
+
+@pytest.mark.parametrize(("engine", "language"), [("piper", "en"), ("kokoro", "pt")])
+def test_spoken_text_is_read_back(engine: str, language: str, recognizer: WhisperRecognizer) -> None:
+    voice = synthesizer(engine, language)
+    samples = soxr.resample(voice.synthesize(TEXTS[language]), voice.sample_rate, 16_000)
+    heard = recognizer.recognize(RecognitionRequest(samples.astype(np.float32), language, closed=True))
+    normalise = BasicTextNormalizer()
+    text = normalise("".join(word.text for word in heard.words))
+    assert jiwer.wer(normalise(TEXTS[language]), text) <= 0.15
+    assert text.split()[0] == normalise(TEXTS[language]).split()[0]
+    assert text.split()[-1] == normalise(TEXTS[language]).split()[-1]
+
+
+@pytest.mark.parametrize(("engine", "language"), [("piper", "en"), ("kokoro", "pt"), ("espeak", "pt")])
+def test_rate_shortens_the_speech(engine: str, language: str) -> None:
+    voice = synthesizer(engine, language)
+    normal, fast = (len(voice.synthesize(TEXTS[language], rate)) for rate in (1.0, 1.3))
+    assert 1.1 < normal / fast < 1.5
+
+
+@pytest.mark.parametrize("language", ["pt", "es", "fr", "de", "ja", "ru", "ar"])
+def test_espeak_speaks_without_silence_at_the_ends(language: str) -> None:
+    voice = synthesizer("espeak", language)
+    samples = voice.synthesize("1 2 3")
+    edge = round(0.06 * voice.sample_rate)
+    assert np.abs(samples[:edge]).max() > 0.003
+    assert np.abs(samples[-edge:]).max() > 0.003
