@@ -140,14 +140,14 @@ class Voices:
             return self._loaded[language]
 
     def _create(self, language: str) -> Callable[[Sequence[SpeechRequest]], Sequence[Voiced]]:
-        synthesizer = self._load(language)
+        synthesizer = self.load(language)
 
         def run(batch: Sequence[SpeechRequest]) -> list[Voiced]:
             return [Voiced(synthesizer.synthesize(r.text, r.rate), synthesizer.sample_rate) for r in batch]
 
         return run
 
-    def _load(self, language: str) -> Synthesizer:
+    def load(self, language: str) -> Synthesizer:
         """The best voice that is installed and fast enough here; eSpeak NG speaks what no other does."""
         if self._engine in ("auto", "piper") and language == "en":
             from models.piper import PiperSynthesizer

@@ -21,7 +21,7 @@ OK = 0
 
 WORDS_PER_MINUTE = 165
 RATE_LIMITS = (80, 450)  # words per minute that the library takes
-VOICES = {"pt": "pt-br", "zh": "cmn", "no": "nb", "en": "en-us", "fr": "fr-fr"}
+VOICES = {"pt": "pt-br", "zh": "cmn", "no": "nb", "en": "en-us"}
 
 _lock = threading.Lock()
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)

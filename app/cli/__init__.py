@@ -7,13 +7,14 @@ import importlib.util
 import sys
 from typing import Any
 
-import click
 import typer
+from typer.core import TyperGroup
 
 from models.errors import TsuyakuError
 
 HELP = """Tsuyaku (通訳) interprets speech while it is spoken.
 
+\b
     tsuyaku demo                                        hear a sample interpreted
     tsuyaku translate talk.mp4 --from en --to pt        subtitles of a recording
     tsuyaku serve                                       the web page
@@ -33,18 +34,20 @@ COMMANDS = {
 GROUPS = {"models": "app.cli.models", "config": "app.cli.config", "bench": "app.cli.bench", "llama": "app.cli.llama"}
 
 
-class _Lazy(click.Group):
+class _Lazy(TyperGroup):
     """Loads a command's module when it is called, so that `--help` and a typing error cost nothing."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return [name for name in [*COMMANDS, *GROUPS] if _exists(name)]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if not _exists(cmd_name):
             return None
         module = importlib.import_module(COMMANDS.get(cmd_name) or GROUPS[cmd_name])
         if cmd_name in GROUPS:
-            return typer.main.get_command(module.app)
+            command = typer.main.get_command(module.app)
+            command.name = cmd_name
+            return command
         single = typer.Typer(add_completion=False)
         single.command(name=cmd_name)(getattr(module, cmd_name))
         return typer.main.get_command(single)
@@ -55,25 +58,23 @@ def _exists(name: str) -> bool:
     return module is not None and importlib.util.find_spec(module) is not None
 
 
-app = _Lazy(name="tsuyaku", help=HELP.replace("\n    ", "\n\n\b\n    ", 1), no_args_is_help=True)
+app = typer.Typer(cls=_Lazy, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def tsuyaku() -> None:
+    pass
+
+
+tsuyaku.__doc__ = HELP
 
 
 def main() -> None:
     """Run the command line and exit."""
     try:
-        status = app(standalone_mode=False)
+        app()
     except TsuyakuError as error:
         typer.echo(f"tsuyaku: {error.message} [{error.code}]", err=True)
-        status = error.exit_status
-    except click.exceptions.NoArgsIsHelpError as error:
-        typer.echo(error.ctx.get_help() if error.ctx else "")
-        status = 0
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        status = 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        status = 0
-    sys.exit(status if isinstance(status, int) else 0)
+        sys.exit(error.exit_status)
+    except KeyboardInterrupt:
+        sys.exit(130)

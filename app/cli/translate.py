@@ -102,8 +102,8 @@ def _open(path: Path, rate: int) -> Source:
 def _stream(output: Path | None, stack: ExitStack) -> TextIO:
     if output is None:
         return sys.stdout
-    with output_errors(output):
-        return stack.enter_context(output.open("w", encoding="utf-8"))
+    stack.enter_context(output_errors(output))
+    return stack.enter_context(output.open("w", encoding="utf-8"))
 
 
 def _sinks(

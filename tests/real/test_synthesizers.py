@@ -29,7 +29,7 @@ def recognizer() -> WhisperRecognizer:
 
 def synthesizer(engine: str, language: str) -> Synthesizer:
     try:
-        return Voices(Store(), engine)._load(language)
+        return Voices(Store(), engine).load(language)
     except TsuyakuError as error:
         pytest.skip(error.message)
 
@@ -53,7 +53,7 @@ def test_rate_shortens_the_speech(engine: str, language: str) -> None:
     assert 1.1 < normal / fast < 1.5
 
 
-@pytest.mark.parametrize("language", ["pt", "es", "fr", "de", "ja", "ru", "ar"])
+@pytest.mark.parametrize("language", ["en", "pt", "es", "fr", "de", "it", "ja", "zh", "no", "ru", "ar"])
 def test_espeak_speaks_without_silence_at_the_ends(language: str) -> None:
     voice = synthesizer("espeak", language)
     samples = voice.synthesize("1 2 3")

@@ -1,0 +1,120 @@
+"""`tsuyaku bench`: quality, lag and cost of this machine's pipeline, and of its peers in the same run."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import compare as comparing
+from benchmarks import report as reporting
+from benchmarks.alignment import align
+from benchmarks.extra import require
+from benchmarks.log import read as read_log
+from benchmarks.manifest import Recording, load
+from benchmarks.peers import whisperlivekit
+from benchmarks.run import Plan, Report
+from benchmarks.run import read as read_report
+from benchmarks.run import run as run_plan
+from benchmarks.systems import PEERS, Options, chosen
+from models.store import Store
+
+app = typer.Typer(help="Measure quality, lag and cost.", no_args_is_help=True)
+
+_NEEDED = ("jiwer", "matplotlib", "omnisteval", "psutil", "sacrebleu", "whisper_normalizer")
+_Ids = Annotated[list[str] | None, typer.Argument(help="Recordings of the manifest; those with a transcript if none.")]
+_Manifest = Annotated[Path | None, typer.Option(help="Your own manifest.json; else that of TSUYAKU_TEST_AUDIO.")]
+_Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of the report, the logs and the exports.")]
+_Repeat = Annotated[int, typer.Option(min=1, help="Runs of each; the medians are reported.")]
+_Model = Annotated[Path | None, typer.Option(help="Whisper weights for alignment and peers; whisper-base if none.")]
+
+
+@app.callback()
+def bench() -> None:
+    """Recordings go through the real pipeline at the pace of the voice; nothing else should load the machine."""
+
+
+@app.command()
+def run(
+    ids: _Ids = None,
+    to: Annotated[str, typer.Option("--to", help="Languages to translate into, as in pt,es; empty for none.")] = "pt",
+    system: Annotated[str, typer.Option(help="Systems, as in tsuyaku,tsuyaku-offline,offline.")] = "tsuyaku",
+    preset: Annotated[str, typer.Option(help="fast, balanced or accurate.")] = "balanced",
+    speak: Annotated[bool, typer.Option("--speak", help="Speak too, and measure the ear-voice span.")] = False,
+    manifest: _Manifest = None,
+    output: _Output = Path("out/bench"),
+    repeat: _Repeat = 1,
+    model: _Model = None,
+) -> None:
+    """Measure the pipeline.
+
+    tsuyaku bench run en_printing --to pt --repeat 3 -o out/bench
+    """
+    _run(ids, to, system.split(","), Options(_model(model), preset=preset, speak=speak), manifest, output, repeat)
+
+
+@app.command()
+def peers(
+    ids: _Ids = None,
+    install: Annotated[bool, typer.Option("--install", help="First put WhisperLiveKit into its environment.")] = False,
+    system: Annotated[str, typer.Option(help="Peers to run beside tsuyaku.")] = ",".join(PEERS),
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each peer.")] = 2,
+    manifest: _Manifest = None,
+    output: _Output = Path("out/bench-peers"),
+    repeat: _Repeat = 1,
+    model: _Model = None,
+) -> None:
+    """Measure recognition beside WhisperLiveKit and plain faster-whisper: same weights, audio, cores and pace."""
+    if install:
+        typer.echo(f"WhisperLiveKit is in {whisperlivekit.install()}", err=True)
+    systems = ["tsuyaku", *(name for name in system.split(",") if name != "tsuyaku")]
+    _run(ids, "", systems, Options(_model(model), threads=threads), manifest, output, repeat)
+
+
+@app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="A report.json.")],
+    after: Annotated[Path, typer.Argument(help="Another.")],
+) -> None:
+    """Say what got better or worse, and by how much."""
+    Console().print(comparing.table(read_report(before), read_report(after)))
+
+
+def _run(
+    ids: list[str] | None,
+    to: str,
+    systems: list[str],
+    options: Options,
+    manifest: Path | None,
+    output: Path,
+    repeat: int,
+) -> None:
+    for module in _NEEDED:
+        require(module)
+    recordings = [recording for recording in load(manifest, ids or ()) if ids or recording.transcript]
+    targets = [target for target in to.split(",") if target]
+    plan = Plan(recordings, chosen(systems), targets, options, output, repeat)
+    report = run_plan(plan, shlex.join(["tsuyaku", *sys.argv[1:]]), lambda line: typer.echo(line, err=True))
+    written = reporting.write(report, _pictures(report, recordings, options.model, output), output)
+    Console().print(reporting.table(report))
+    typer.echo("\n".join(str(path) for path in written), err=True)
+
+
+def _pictures(report: Report, recordings: list[Recording], model: Path, folder: Path) -> dict[str, str]:
+    """A timeline of each streaming result."""
+    known = {recording.id: recording for recording in recordings}
+    made: dict[str, str] = {}
+    for result in report.results:
+        if "commit_lag_median" in result.figures:
+            spoken = align(known[result.recording], model)
+            log = read_log(folder / result.log)
+            made[comparing.label(result)] = reporting.timeline(log, spoken, result.language, result.target)
+    return made
+
+
+def _model(given: Path | None) -> Path:
+    return given or Store().ensure("whisper-base")

