@@ -1,0 +1,18 @@
+"""The libraries of the `bench` extra, imported when they are needed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from models.errors import UnavailableError
+
+
+def require(module: str) -> Any:
+    """The module, or `UnavailableError` with the command that installs it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UnavailableError(
+            "extra-missing", f"The benchmark needs {module.split('.')[0]}: pip install 'tsuyaku[bench]'"
+        ) from error

@@ -1,0 +1,135 @@
+"""A report as a table, as one picture and as one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.table import Table
+
+from benchmarks.compare import label
+from benchmarks.extra import require
+from benchmarks.log import Log
+from benchmarks.metrics import Spoken, commit_lags
+from benchmarks.run import Report
+from benchmarks.score import FIGURES, Result
+
+WINDOW_S = 30.0  # of the timeline; more would be unreadable
+
+
+def table(report: Report) -> Table:
+    """One row a result, the figures that any of them has."""
+    names = _names(report.results)
+    shown = Table("result", *(FIGURES[name].title for name in names), box=None, caption=caption(report))
+    for result in report.results:
+        shown.add_row(label(result), *_cells(result, names))
+    return shown
+
+
+def caption(report: Report) -> str:
+    runs = max((result.runs for result in report.results), default=0)
+    return f"{report.machine}, {report.cores} cores, {report.when}, median of {runs}; {report.command}"
+
+
+def _names(results: Sequence[Result]) -> list[str]:
+    return [name for name in FIGURES if any(name in result.figures for result in results)]
+
+
+def _cells(result: Result, names: Sequence[str]) -> list[str]:
+    return [FIGURES[name].show(result.figures[name]) if name in result.figures else "–" for name in names]
+
+
+def timeline(log: Log, spoken: Sequence[Spoken], language: str, target: str, start_s: float = 0.0) -> str:
+    """SVG: source words, commits, target words and speech on one axis of time, and the lag of each commit below."""
+    require("matplotlib").use("svg")
+    pyplot = require("matplotlib.pyplot")
+    figure, (words, lags) = pyplot.subplots(2, 1, figsize=(15, 6), sharex=True, height_ratios=(3, 1.4))
+    end_s = start_s + WINDOW_S
+    rows = {"source": 3, "committed": 2, f"target {target}".strip(): 1, "speech": 0}
+    for word in spoken:
+        if start_s <= word.start_ms / 1000 < end_s:
+            words.barh(3, (word.end_ms - word.start_ms) / 1000, left=word.start_ms / 1000, height=0.5, color="#cfd8dc")
+            _write(words, word.start_ms / 1000, 3, word.text)
+    _row(words, [(w.emitted_ms, w.token.text) for w in log.source_words(language)], 2, start_s, end_s)
+    if target:
+        _row(words, [(w.emitted_ms, w.token.text) for w in log.target_words(target)], 1, start_s, end_s)
+        for event in log.speech(target):
+            if start_s <= event.play_ms / 1000 < end_s:
+                words.barh(0, event.duration_ms / 1000, left=event.play_ms / 1000, height=0.5, color="#80cbc4")
+                _write(words, event.play_ms / 1000, 0, event.text[:40])
+    words.set_yticks(list(rows.values()), list(rows))
+    words.set_xlim(start_s, end_s)
+    words.set_ylim(-0.6, 4.4)
+    points = commit_lags(spoken, log.source_words(language))
+    lags.plot([p.at_ms / 1000 for p in points], [p.lag_ms / 1000 for p in points], ".-", color="#00695c", linewidth=0.6)
+    lags.set_ylabel("commit lag, s")
+    lags.set_xlabel("s of the recording")
+    lags.grid(alpha=0.3)
+    figure.tight_layout()
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None})
+    pyplot.close(figure)
+    return out.getvalue()
+
+
+def _row(axes: Any, words: Sequence[tuple[float, str]], height: int, start_s: float, end_s: float) -> None:
+    """Words that were emitted together stand as one text at their time."""
+    together: dict[float, list[str]] = {}
+    for emitted_ms, text in words:
+        if start_s <= emitted_ms / 1000 < end_s:
+            together.setdefault(emitted_ms / 1000, []).append(text)
+    for at, texts in together.items():
+        axes.plot([at, at], [height - 0.25, height + 0.25], color="#00695c", linewidth=1)
+        _write(axes, at, height, " ".join(texts))
+
+
+def _write(axes: Any, x: float, y: float, text: str) -> None:
+    escaped = text.replace("$", r"\$")
+    axes.text(x, y + 0.28, escaped, rotation=40, fontsize=6, ha="left", va="bottom", clip_on=True)
+
+
+_STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem;max-width:100rem}table{border-collapse:collapse}
+td,th{padding:.3rem .7rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}
+td:first-child,th:first-child{text-align:left}svg{max-width:100%;height:auto}.scroll{overflow-x:auto}
+@media(prefers-color-scheme:dark){body{background:#111;color:#eee}svg{background:#fff}td,th{border-color:#444}}"""
+
+
+def page(report: Report, pictures: dict[str, str]) -> str:
+    """The HTML report; `pictures` maps a title to SVG."""
+    names = _names(report.results)
+    head = "".join(f"<th scope=col>{html.escape(FIGURES[name].title)}</th>" for name in names)
+    rows = "".join(
+        f"<tr><th scope=row>{html.escape(label(result))}</th>"
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in _cells(result, names))
+        + "</tr>"
+        for result in report.results
+    )
+    wrong = [f"{label(result)}: {problem}" for result in report.results for problem in result.problems]
+    sound = "<p>Every log keeps its promises: nothing committed was taken back, every segment closed once.</p>"
+    listed = "".join(f"<li>{html.escape(problem)}</li>" for problem in wrong)
+    figures = "".join(
+        f"<h2>{html.escape(title)}</h2><div class=scroll>{svg[svg.index('<svg') :]}</div>"
+        for title, svg in pictures.items()
+    )
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>tsuyaku bench</title><style>{_STYLE}</style>"
+        f"<h1>tsuyaku bench</h1><p>{html.escape(caption(report))}</p>"
+        f"<div class=scroll><table><thead><tr><th scope=col>result</th>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"</div>{f'<h2>Problems</h2><ul>{listed}</ul>' if wrong else sound}{figures}</html>\n"
+    )
+
+
+def write(report: Report, pictures: dict[str, str], folder: Path) -> list[Path]:
+    """report.json, report.html and timeline.svg (the first picture); returns what was written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {"report.json": msgspec.json.format(msgspec.json.encode(report)).decode()}
+    files["report.html"] = page(report, pictures)
+    if pictures:
+        files["timeline.svg"] = next(iter(pictures.values()))
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in files]
