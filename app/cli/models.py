@@ -128,7 +128,10 @@ def _expanded(store: Store, names: list[str]) -> list[str]:
     if languages:
         wanted += ["silero-vad-v6", "whisper-base"]
         for source, target in permutations(languages, 2):
-            wanted += [entry.id for entry in store.catalog.translation_route(source, target)]
+            route = [entry.id for entry in store.catalog.translation_route(source, target)]
+            if not route:
+                typer.echo(f"The catalogue has no model from '{source}' to '{target}'; Llama translates it.", err=True)
+            wanted += route
         for language in languages:
             wanted += [entry.id for entry in store.catalog.find("tts", [language])[:1]]
     return list(dict.fromkeys(wanted))

@@ -145,7 +145,8 @@ def test_interrupted_session_writes_what_was_said(english: Recording) -> None:
         (["-", "--from", "xx"], "unknown-language", 2),
         (["-", "--from", "en", "--to", "pt", "--format", "docx"], "unknown-format", 2),
         (["-", "--from", "en", "--to", "ha"], "pair-missing", 2),
-        (["-", "--from", "en", "-o", "/dev/full", "--format", "txt"], "disk-full", 3),
+        (["-", "--from", "en"], "file-empty", 2),
+        (["-", "--from", "en", "--speak", "x.wav"], "no-target", 2),
     ],
 )
 def test_bad_input_gets_one_sentence_and_a_code(arguments: list[str], code: str, status: int) -> None:
@@ -154,6 +155,23 @@ def test_bad_input_gets_one_sentence_and_a_code(arguments: list[str], code: str,
     lines = done.stderr.decode().strip().splitlines()
     assert len(lines) == 1
     assert f"[{code}]" in lines[0]
+
+
+@pytest.mark.parametrize("option", ["-o", "--speak"])
+def test_full_disk_is_said_in_one_sentence(option: str, english: Recording) -> None:
+    done = run("translate", english.path, "--from", "en", "--to", "pt", "--format", "txt", option, "/dev/full")
+    assert done.returncode == 3
+    assert b"[disk-full]" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_truncated_file_is_translated_as_far_as_it_goes_and_said(english: Recording, tmp_path: Path) -> None:
+    whole = english.path.read_bytes()
+    cut = tmp_path / f"cut{english.path.suffix}"
+    cut.write_bytes(whole[: len(whole) // 2])
+    done = run("translate", cut, "--from", "en", "--format", "jsonl")
+    assert committed(events(done.stdout), "words", "en").strip()
+    assert done.stderr.startswith(b"tsuyaku: ")
 
 
 def test_two_sessions_in_one_process_share_the_engines(english: Recording) -> None:
