@@ -2,7 +2,9 @@
 
 LongYAAL and the resegmentation: Polák et al. 2025, "Better Late Than Never" (arXiv 2509.17349). StreamLAAL: Papi et al.
 2024 (arXiv 2406.14177): LAAL (Papi et al. 2022) on resegmented text. Computation-unaware delays are the position in the
-source that recognition had reached; computation-aware ones are the emissions themselves, queueing included.
+source that recognition had reached; computation-aware ones are the emissions themselves, queueing included. As
+published, LongYAAL leaves out words that are emitted after the last segment has ended: it sees little of short
+recordings.
 """
 
 from __future__ import annotations

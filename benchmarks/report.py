@@ -22,11 +22,12 @@ WINDOW_S = 30.0  # of the timeline; more would be unreadable
 
 
 def table(report: Report) -> Table:
-    """One row a result, the figures that any of them has."""
+    """One column a result, the figures that any of them has."""
     names = _names(report.results)
-    shown = Table("result", *(FIGURES[name].title for name in names), box=None, caption=caption(report))
-    for result in report.results:
-        shown.add_row(label(result), *_cells(result, names))
+    shown = Table("figure", *map(label, report.results), box=None, caption=caption(report))
+    columns = [_cells(result, names) for result in report.results]
+    for name, *cells in zip(names, *columns, strict=True):
+        shown.add_row(FIGURES[name].title, *cells)
     return shown
 
 

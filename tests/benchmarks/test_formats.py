@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import compare, omnisteval_export, report
-from benchmarks.alignment import interpolate, windows
+from benchmarks.alignment import interpolate, windows, within_speech
 from benchmarks.extra import require
 from benchmarks.manifest import Recording, load
 from benchmarks.metrics import Spoken
@@ -124,6 +124,12 @@ def test_missing_extra_names_its_command() -> None:
 def test_unheard_words_share_the_time_between_heard_ones() -> None:
     times = interpolate({1: (1.0, 2.0), 4: (4.0, 5.0)}, 5, 6.0)
     assert times == [(0.0, 1.0), (1.0, 2.0), (2.0, 3.0), (3.0, 4.0), (4.0, 5.0)]
+
+
+def test_words_are_cut_back_to_the_longest_speech_in_them() -> None:
+    speech = [(0.0, 700.0), (1500.0, 3000.0)]
+    words_ = [Spoken("long", 200, 1600), Spoken("late", 1400, 2000), Spoken("lost", 800, 1000)]
+    assert [(w.start_ms, w.end_ms) for w in within_speech(words_, speech)] == [(200, 700), (1500, 2000), (800, 1000)]
 
 
 def test_windows_cover_all_words_and_cut_at_the_longest_pause() -> None:
