@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+from functools import cache
 from typing import Any
 
 import espeakng_loader
@@ -15,7 +16,9 @@ from models.trim import trim_silence
 
 # speak_lib.h
 AUDIO_OUTPUT_SYNCHRONOUS = 2
+POS_CHARACTER = 1
 CHARS_UTF8 = 1
+DONT_EXIT = 0x8000
 PARAMETER_RATE = 1
 OK = 0
 
@@ -31,11 +34,14 @@ class _Library:
     """The library, of which a process has one; its callback collects samples while a call to it runs."""
 
     def __init__(self) -> None:
-        self.calls: Any = ctypes.CDLL(espeakng_loader.get_library_path())
-        path = espeakng_loader.get_data_path().encode()
-        self.sample_rate: int = self.calls.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, path, 0)
+        try:
+            self.calls: Any = ctypes.CDLL(espeakng_loader.get_library_path())
+            path = espeakng_loader.get_data_path().encode()
+        except (OSError, RuntimeError) as error:
+            raise _broken() from error
+        self.sample_rate: int = self.calls.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, path, DONT_EXIT)
         if self.sample_rate <= 0:
-            raise UnavailableError("engine-failed", "eSpeak NG could not be started; install espeakng-loader again.")
+            raise _broken()
         self._chunks: list[bytes] = []
         self._callback = _Callback(self._take)
         self.calls.espeak_SetSynthCallback(self._callback)
@@ -45,35 +51,46 @@ class _Library:
             self._chunks.append(ctypes.string_at(samples, 2 * count))
         return 0
 
+    def choose(self, voice: str) -> bool:
+        return self.calls.espeak_SetVoiceByName(voice.encode()) == OK
+
     def speak(self, text: str) -> Samples:
         self._chunks.clear()
-        data = text.encode()
-        self.calls.espeak_Synth(data, len(data) + 1, 0, 1, 0, CHARS_UTF8, None, None)
+        data = text.replace("\0", " ").encode()
+        size = ctypes.c_size_t(len(data) + 1)
+        if self.calls.espeak_Synth(data, size, 0, POS_CHARACTER, 0, CHARS_UTF8, None, None) != OK:
+            raise _broken()
         self.calls.espeak_Synchronize()
         return np.frombuffer(b"".join(self._chunks), np.int16).astype(np.float32) / np.float32(32768)
 
 
-_library: _Library | None = None
+def _broken() -> UnavailableError:
+    return UnavailableError("engine-failed", "eSpeak NG does not work here; install espeakng-loader again.")
+
+
+@cache
+def _library() -> _Library:
+    return _Library()
 
 
 class EspeakSynthesizer:
-    """Raises `InputError` `unknown-language` where eSpeak NG has no voice."""
+    """Raises `InputError` `unknown-language` where eSpeak NG has no voice, `UnavailableError` `engine-failed`."""
 
     def __init__(self, language: str) -> None:
-        global _library
+        self._voice = VOICES.get(language, language)
         with _lock:
-            _library = _library or _Library()
-            self._shared = _library
-        self._voice = VOICES.get(language, language).encode()
+            self._shared = _library()
+            # A voice's name is also a path below the library's data.
+            if not self._voice.replace("-", "").isalnum() or not self._shared.choose(self._voice):
+                raise InputError(
+                    "unknown-language", f"eSpeak NG has no voice for '{language}'; choose another language."
+                )
         self.sample_rate = self._shared.sample_rate
-        with _lock:
-            if self._shared.calls.espeak_SetVoiceByName(self._voice) != OK:
-                raise InputError("unknown-language", f"eSpeak NG has no voice for '{language}'; choose another.")
 
     def synthesize(self, text: str, rate: float = 1.0) -> Samples:
         words = round(min(RATE_LIMITS[1], max(RATE_LIMITS[0], WORDS_PER_MINUTE * rate)))
         with _lock:
-            self._shared.calls.espeak_SetVoiceByName(self._voice)
+            self._shared.choose(self._voice)
             self._shared.calls.espeak_SetParameter(PARAMETER_RATE, words, 0)
             samples = self._shared.speak(text)
         return trim_silence(samples, self.sample_rate)

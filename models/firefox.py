@@ -35,6 +35,8 @@ class FirefoxTranslator:
         return text.strip()
 
     def _route(self, source: str, target: str) -> list[tuple[str, str]] | None:
+        if source == target:
+            return None
         if (source, target) in self._pairs:
             return [(source, target)]
         legs = [(source, PIVOT), (PIVOT, target)]
@@ -51,7 +53,10 @@ class FirefoxTranslator:
 
 def _load(folder: Path) -> fxtranslate.Translator:
     def read(pattern: str) -> bytes:
-        return next(iter(sorted(folder.glob(pattern)))).read_bytes()
+        found = sorted(folder.glob(pattern))
+        if not found:
+            raise UnavailableError("model-missing", f"{folder} holds no {pattern}; pull the model again.")
+        return found[0].read_bytes()
 
     shared = any(folder.glob("vocab.*.spm"))
     source_vocab, target_vocab = ("vocab.*.spm",) * 2 if shared else ("srcvocab.*.spm", "trgvocab.*.spm")

