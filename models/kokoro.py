@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -45,7 +45,7 @@ class KokoroSynthesizer:
         if language not in LANGUAGES:
             raise InputError("unknown-language", f"Kokoro does not speak '{language}'; choose the voice espeak.")
         self._phonemes = _japanese() if language == "ja" else _by_espeak(ESPEAK_VOICES[language])
-        options = onnxruntime.SessionOptions()
+        options = cast("Any", onnxruntime.SessionOptions())
         options.intra_op_num_threads = min(4, os.cpu_count() or 2)
         options.log_severity_level = 4
         try:

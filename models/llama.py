@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -127,7 +127,11 @@ class LlamaTranslator:
             transport=transport,
         )
         self._client = openai.AsyncOpenAI(
-            base_url=base_url, api_key=api_key or "none", max_retries=0, timeout=http.timeout, http_client=http
+            base_url=base_url,
+            api_key=api_key or "none",
+            max_retries=0,
+            timeout=cast("Any", http.timeout),
+            http_client=cast("Any", http),
         )
 
     def for_room(
@@ -146,7 +150,7 @@ class LlamaTranslator:
     async def translate(
         self, request: TranslationRequest, *, priority: int = 0, first_token_deadline_s: float = 0.25
     ) -> str:
-        """The whole target; begins with `request.committed`. Lower `priority` goes first, then closed clauses, then age.
+        """The whole target; begins with `request.committed`. Lower `priority` goes first, then closed clauses, age.
 
         Raises `LlamaError`, with a code of `llama_errors.KINDS`, where the answer is late, broken or no translation.
         """
@@ -231,7 +235,7 @@ class LlamaTranslator:
         if not progress.finish:
             raise Dropped
 
-    async def _stream(self, request: TranslationRequest, priority: int, model: str) -> AsyncIterator[Piece]:
+    async def _stream(self, request: TranslationRequest, priority: int, model: str) -> AsyncGenerator[Piece]:
         rules = self._glossary.rules(request.source, request.source_language, request.target_language)
         messages = build(request, self._room, rules)
         stream = await self._client.chat.completions.create(

@@ -107,7 +107,7 @@ _RULES: tuple[tuple[type[BaseException], str], ...] = (
     (OSError, "llama-dropped"),
 )
 
-FAILURES = tuple(kind for kind, _ in _RULES)
+FAILURES: tuple[type[Exception], ...] = tuple(kind for kind, _ in _RULES)
 """every exception that a request may end with; any other is a defect of ours and is not caught"""
 
 

@@ -11,7 +11,8 @@ _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u
 _HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "『": "』"}
 _INTRODUCTION = re.compile(
-    r"^.{0,48}?(translat|traduç|traducc|traduct|traduzion|übersetzung|terjemahan|bản dịch|salin|перевод|अनुवाद|ترجم|คำแปล|翻[訳译譯]|訳|번역)"
+    r"^.{0,48}?(translat|traduç|traducc|traduct|traduzion|übersetzung|"
+    r"terjemahan|bản dịch|salin|перевод|अनुवाद|ترجم|คำแปล|翻[訳译譯]|訳|번역)"
     r"[^:：]{0,48}[:：]",
     re.IGNORECASE,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from itertools import count
 
@@ -22,7 +22,7 @@ class Slots:
         return sum(not entry[2].done() for entry in self._waiting)
 
     @asynccontextmanager
-    async def hold(self, key: tuple[int, ...]) -> AsyncIterator[None]:
+    async def hold(self, key: tuple[int, ...]) -> AsyncGenerator[None]:
         await self._acquire(key)
         try:
             yield

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as onnx_errors
 from piper import PiperVoice, SynthesisConfig
 from piper.config import PiperConfig
 
@@ -23,6 +23,8 @@ FIXED_SHARE = 0.2  # of the duration at rate 1: each symbol's length is rounded 
 
 ESPEAK_LOCK = threading.Lock()
 """Piper's phonemiser is one per process; who uses it holds this."""
+
+onnx_errors = cast("Any", importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state"))
 
 ONNX_ERRORS: tuple[type[Exception], ...] = (
     onnx_errors.Fail,
@@ -45,7 +47,7 @@ class PiperSynthesizer:
 
     def __init__(self, model: Path, config: Path) -> None:
         self._name = model.stem
-        options = onnxruntime.SessionOptions()
+        options = cast("Any", onnxruntime.SessionOptions())
         options.intra_op_num_threads = THREADS
         options.log_severity_level = 4
         try:
