@@ -30,6 +30,10 @@ class EngineConfig:
     context: Context = field(default_factory=Context)
     voice: str = "auto"
     """auto, or the name of an engine: piper, kokoro, espeak"""
+    translator: str = "auto"
+    """auto and firefox are the embedded engine; llama is a server, with the embedded engine as its fallback"""
+    llama_url: str = ""
+    llama_model: str = ""
 
 
 def build(config: EngineConfig, store: Store | None = None) -> Engines:
@@ -55,7 +59,7 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
         detector=SileroDetector(_file(store.ensure("silero-vad-v6"), "*.onnx")),
         recognizer=recognise,
         identify=_Identifier(recognise, shared),
-        translator=EmbeddedTranslation(store),
+        translator=_translation(config, store),
         voice=Voices(store, config.voice).get,
     )
 
@@ -120,6 +124,44 @@ async def warm(engines: Engines, source: str, targets: Iterable[str], voices: It
             await engines.translator.translate(request, deadline=0.0, key=None)
     for language in voices:
         await engines.voice(language)
+
+
+class LlamaTranslation(TranslationEngine):
+    """Llama on a server by its deadline, else the embedded engine. Pairs that the latter lacks are Llama's alone."""
+
+    def __init__(self, config: EngineConfig, embedded: EmbeddedTranslation) -> None:
+        from models.llama import LlamaTranslator
+        from models.llama_hedge import HedgedTranslator
+
+        self._embedded = embedded
+        self._hedged = HedgedTranslator(
+            LlamaTranslator(config.llama_url, config.llama_model), self._fall_back, supports=self._supports
+        )
+
+    def check(self, source: str, target: str) -> None:
+        """Every pair may be asked for; a server that does not answer is said when a clause needs it."""
+
+    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+        begin = time.monotonic()
+        patience = max(0.0, deadline - begin)
+        answer = await self._hedged.translate(request, first_token_deadline_s=patience)
+        return Translated(answer.text, answer.engine, 0.0, time.monotonic() - begin)
+
+    def _supports(self, source: str, target: str) -> bool:
+        try:
+            self._embedded.check(source, target)
+        except TsuyakuError:
+            return False
+        return True
+
+    async def _fall_back(self, request: TranslationRequest) -> str:
+        answer = await self._embedded.translate(request, deadline=time.monotonic(), key=None)
+        return answer.text
+
+
+def _translation(config: EngineConfig, store: Store) -> TranslationEngine:
+    embedded = EmbeddedTranslation(store)
+    return LlamaTranslation(config, embedded) if config.translator == "llama" else embedded
 
 
 class Voices:

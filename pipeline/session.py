@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from models.errors import TsuyakuError
+from models.errors import TsuyakuError, UnavailableError
 from models.protocols import (
     SAMPLE_RATE,
     Hypothesis,
@@ -353,6 +353,11 @@ class Session:
                 answer = await self._answer(target, item, translation.committed, tuple(context[-3:]))
             except Superseded:
                 continue
+            except UnavailableError as error:
+                if error.code == "pair-missing":
+                    raise
+                await self._untranslated(target.language, clause, error.code)
+                continue
             step = translation.close(answer.text) if clause.closed else translation.update(answer.text, clause.text)
             now = self._clock.now_ms()
             space = _space(target.language, spoken_any and translation.committed == step.committed)
@@ -364,6 +369,12 @@ class Session:
                 time = StageTime(answer.queue_s * 1000, answer.compute_s * 1000)
                 await self._settle(target, item, translation.committed, now, time)
         await target.spoken.close()
+
+    async def _untranslated(self, language: str, clause: Clause, code: str) -> None:
+        """An engine failed: the session goes on, the clause closes with what is committed of it."""
+        await self._miss("translate", language, clause.index, self._config.budgets.translate, 0, code)
+        if clause.closed:
+            await self._emit_translation(language, clause, "", "", "", "none")
 
     async def _latest(self, target: _Target) -> _Committed | None:
         """The next clause; of an open one only the newest state, where a newer one waits already."""
@@ -426,7 +437,12 @@ class Session:
             if backlog.drops(behind, len(target.spoken)):
                 await self._drop_speech(target.language, item)
                 continue
-            await self._voice(target, item, playhead, backlog.rate(behind))
+            try:
+                await self._voice(target, item, playhead, backlog.rate(behind))
+            except TsuyakuError as error:
+                segment = item.item.clause.index
+                await self._miss("speak", target.language, segment, self._config.budgets.speak, 0, error.code)
+                await self._drop_speech(target.language, item)
 
     async def _voice(self, target: _Target, item: _ToSpeak, playhead: Playhead, rate: float) -> None:
         synthesizer = await self._engines.voice(target.language)

@@ -35,13 +35,22 @@ def translate(
     preset: Annotated[str | None, typer.Option(help="fast, balanced or accurate.")] = None,
     whisper: Annotated[str | None, typer.Option(help="Size of the recogniser, as in tsuyaku models list.")] = None,
     voice: Annotated[str | None, typer.Option(help="piper, kokoro, espeak or auto.")] = None,
+    translator: Annotated[str | None, typer.Option(help="firefox (embedded) or llama (a server).")] = None,
+    llama_url: Annotated[str | None, typer.Option(help="Base URL of an OpenAI-compatible server.")] = None,
     rate: Annotated[int, typer.Option(help="Hz of raw PCM on stdin.")] = 16_000,
 ) -> None:
     """Interpret recordings: subtitles as they grow, subtitle files, events for a program, speech.
 
     tsuyaku translate talk.mp4 --from en --to pt --format srt -o talk.srt
     """
-    given = {"source_language": source, "preset": preset, "whisper": whisper, "voice": voice}
+    given = {
+        "source_language": source,
+        "preset": preset,
+        "whisper": whisper,
+        "voice": voice,
+        "translator": translator,
+        "llama_url": llama_url,
+    }
     settings = resolve(given).settings
     if format not in FORMATS:
         raise InputError("unknown-format", f"'{format}' is no format; use one of {', '.join(FORMATS)}.")
@@ -71,6 +80,9 @@ class _Job:
                 threads=chosen.threads,
                 context=PRESETS[chosen.preset].context,
                 voice=chosen.voice,
+                translator=chosen.translator,
+                llama_url=chosen.llama_url,
+                llama_model=chosen.llama_model,
             )
         )
         if self.source != "auto":

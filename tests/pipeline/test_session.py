@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from models.errors import UnavailableError
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples, TranslationRequest, Word
 from models.scheduler import Scheduler
-from pipeline.events import AnyEvent, End, Speech, Trace, Translation, Words
+from pipeline.events import AnyEvent, End, Miss, Speech, Trace, Translation, Words
 from pipeline.session import Engines, Session, SessionConfig, SpeechRequest, Translated, TranslationEngine, Voiced
 
 from .test_stages import LoudnessDetector, sound
@@ -122,6 +122,32 @@ async def test_failure_of_a_stage_ends_the_session_with_its_code() -> None:
     events = await Rig(Missing()).run(CONFIG, SPEECH)
     assert isinstance(events[-1], End)
     assert events[-1].reason == "pair-missing"
+
+
+class Failing(Upper):
+    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+        raise UnavailableError("engine-failed", "The engine failed.")
+
+
+async def test_failing_translator_does_not_end_the_session() -> None:
+    events = await Rig(Failing()).run(CONFIG, SPEECH)
+    assert isinstance(events[-1], End)
+    assert events[-1].reason == "end"
+    assert {e.action for e in events if isinstance(e, Miss)} == {"engine-failed"}
+    assert sum(1 for e in events if isinstance(e, Translation) and e.final) == 4
+
+
+async def test_voice_that_is_missing_leaves_the_captions() -> None:
+    async def voice(language: str) -> Scheduler[SpeechRequest, Voiced]:
+        raise UnavailableError("model-missing", "No voice.")
+
+    rig = Rig()
+    engines = replace(rig.engines(), voice=voice)
+    session = Session(engines, CONFIG)
+    events = [event async for event in _fed(session, SPEECH)]
+    assert final(events, "pt")
+    assert all(e.dropped for e in events if isinstance(e, Speech))
+    assert [e.reason for e in events if isinstance(e, End)] == ["end"]
 
 
 async def test_same_language_is_passed_through() -> None:
