@@ -454,8 +454,9 @@ class Session:
             )
             now = self._clock.now_ms()
             earliest = now if self._config.live else max(now, ms(item.item.clause.end))
-            begin = await self._emit_speech(target.language, item, phrase, done.result, playhead, earliest, rate,
-                                            last=number == len(pieces) - 1)  # fmt: skip
+            begin = await self._emit_speech(
+                target.language, item, phrase, done.result, playhead, earliest, rate, last=number == len(pieces) - 1
+            )
             first = first or (begin, _stage_time(done))
         spoken_ms, time = first or (None, None)
         await self._trace(target.language, item, spoken_ms, time)

@@ -63,8 +63,10 @@ def pull(names: Names) -> None:
 
 
 @app.command()
-def verify(names: Annotated[list[str] | None, typer.Argument(help="All that are here where none is named.")] = None,
-           json: Json = False) -> None:  # fmt: skip
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help="All that are here where none is named.")] = None,
+    json: Json = False,
+) -> None:
     """Hash files again and compare them with the catalogue. Exit status 3 where one differs."""
     store = Store()
     results: dict[str, str] = {}

@@ -30,7 +30,7 @@ SAMPLES: list[AnyEvent] = [
         last=True,
         dropped=False,
         **SPAN,
-    ),  # fmt: skip
+    ),
     Miss(emitted_ms=1.0, stage="speak", language="pt", segment=0, budget_ms=300.0, actual_ms=400.0, action="rate"),
     Trace(
         emitted_ms=1.0,
@@ -44,7 +44,7 @@ SAMPLES: list[AnyEvent] = [
         stages={"recognise": StageTime(0.5, 1.0)},
         unaccounted_ms=0.5,
         end_to_end_ms=2.0,
-    ),  # fmt: skip
+    ),
     End(emitted_ms=1.0, source_ms=1.0, segments=1, misses=0),
 ]
 
