@@ -51,9 +51,9 @@ class StepControl:
 class BacklogConfig:
     """s of speech that waits to be heard."""
 
-    hurry_s: float = 2.0
-    drop_s: float = 12.0
-    fastest: float = 1.3
+    hurry_s: float = 1.0
+    drop_s: float = 8.0
+    fastest: float = 1.5
 
 
 @dataclass(frozen=True, slots=True)

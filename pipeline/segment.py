@@ -10,9 +10,9 @@ from pipeline.recognise import TimedWord, is_stop
 
 @dataclass(frozen=True, slots=True)
 class SegmentConfig:
-    comma_after: int = 14
+    comma_after: int = 8
     """words, after which a comma, colon or semicolon ends a clause"""
-    longest: int = 40
+    longest: int = 25
     """words, after which any word ends a clause"""
 
 
