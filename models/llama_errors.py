@@ -41,7 +41,7 @@ class _Kind:
 
 KINDS = {
     "llama-unreachable": _Kind(
-        Outcome.COUNT, "no server answers; start one with `tsuyaku llama serve`, or choose --translator firefox."
+        Outcome.COUNT, "no server answers; start one (`vllm serve MODEL`), or choose --translator firefox."
     ),
     "llama-dropped": _Kind(Outcome.COUNT, "the connection ended before the answer was complete."),
     "llama-slow": _Kind(Outcome.COUNT, "the answer did not come within its deadline."),

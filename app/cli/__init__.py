@@ -17,7 +17,7 @@ HELP = """Tsuyaku (通訳) interprets speech while it is spoken.
 \b
     tsuyaku demo                                        hear a sample interpreted
     tsuyaku translate talk.mp4 --from en --to pt        subtitles of a recording
-    tsuyaku serve                                       the web page
+    tsuyaku doctor                                      what works here, and how fast
 
 Exit status: 0 all went well, 1 it ended early, 2 what you gave cannot be used, 3 something is missing, 130 stopped.
 """
@@ -28,10 +28,8 @@ COMMANDS = {
     "sample": "app.cli.sample",
     "setup": "app.cli.setup",
     "doctor": "app.cli.doctor",
-    "serve": "app.cli.serve",
-    "listen": "app.cli.listen",
 }
-GROUPS = {"models": "app.cli.models", "config": "app.cli.config", "bench": "app.cli.bench", "llama": "app.cli.llama"}
+GROUPS = {"models": "app.cli.models", "config": "app.cli.config", "bench": "app.cli.bench"}
 
 
 class _Lazy(TyperGroup):

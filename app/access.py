@@ -1,0 +1,147 @@
+"""Who may do what: links, origins, hosts and limits. Time is an argument; nothing here does I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from app.protocol import Role
+
+TOKEN_BYTES = 24  # 192 bits: not to be guessed
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one process grants before it refuses with a reason."""
+
+    rooms: int = 200
+    connections: int = 5000
+    connections_per_address: int = 200
+    rooms_per_address_per_minute: float = 20.0
+    channels_per_room: int = 8
+    uplink_bytes_per_s: float = 160_000.0
+    """five times real time, so that a resumed uplink catches up"""
+    uplink_burst_bytes: float = 8_000_000.0
+    messages_per_s: float = 60.0
+    messages_burst: float = 600.0
+    hello_s: float = 10.0
+    silent_s: float = 45.0
+    """without any frame from the client"""
+    send_s: float = 30.0
+    """that a frame may wait in a full socket"""
+    channel_linger_s: float = 90.0
+    """that a channel waits for its interrupted speaker"""
+    language_linger_s: float = 90.0
+    """that a language is still translated after its last listener left"""
+    idle_s: float = 900.0
+    """that an empty room waits"""
+    lifetime_s: float = 12 * 3600.0
+    log_entries: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    room: str
+    role: Role
+
+
+class Links:
+    """Unguessable tokens, one a role of a room, and what each grants. Only digests are compared."""
+
+    def __init__(self) -> None:
+        self._grants: dict[bytes, Grant] = {}
+
+    def issue(self, grant: Grant) -> str:
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        self._grants[_digest(token)] = grant
+        return token
+
+    def find(self, token: str) -> Grant | None:
+        return self._grants.get(_digest(token))
+
+    def revoke(self, grant: Grant) -> None:
+        self._grants = {digest: kept for digest, kept in self._grants.items() if kept != grant}
+
+    def revoke_room(self, room: str) -> None:
+        self._grants = {digest: kept for digest, kept in self._grants.items() if kept.room != room}
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket: `rate` a second on average, `burst` at once."""
+
+    rate: float
+    burst: float
+    _level: float = field(init=False)
+    _at: float | None = None
+
+    def __post_init__(self) -> None:
+        self._level = self.burst
+
+    def take(self, amount: float, now: float) -> bool:
+        """Whether `amount` is granted at `now` (s)."""
+        if self._at is not None:
+            self._level = min(self.burst, self._level + (now - self._at) * self.rate)
+        self._at = now
+        if amount > self._level:
+            return False
+        self._level -= amount
+        return True
+
+
+class Addresses:
+    """Connections and new rooms, by address of the client."""
+
+    KEPT = 10_000  # buckets
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._open: Counter[str] = Counter()
+        self._rooms: dict[str, Bucket] = {}
+
+    def connect(self, address: str) -> bool:
+        full = self._open.total() >= self._limits.connections
+        if full or self._open[address] >= self._limits.connections_per_address:
+            return False
+        self._open[address] += 1
+        return True
+
+    def disconnect(self, address: str) -> None:
+        self._open[address] -= 1
+        if self._open[address] <= 0:
+            del self._open[address]
+
+    def may_create_room(self, address: str, now: float) -> bool:
+        if len(self._rooms) >= self.KEPT:
+            self._rooms.clear()
+        per_minute = self._limits.rooms_per_address_per_minute
+        bucket = self._rooms.setdefault(address, Bucket(per_minute / 60, per_minute))
+        return bucket.take(1, now)
+
+
+def origin_allowed(origin: str | None, host: str, scheme: str, allowed: Sequence[str]) -> bool:
+    """A browser says where its page came from: the same place, or one of `allowed`. Other clients say nothing."""
+    if origin is None or origin in allowed:
+        return True
+    secure = scheme in ("https", "wss")
+    return origin == f"{'https' if secure else 'http'}://{host}"
+
+
+def host_allowed(host: str, allowed: Sequence[str]) -> bool:
+    """An IP address, `localhost`, a `.local` name, or one of `allowed`: a rebound DNS name is none of them."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        ipaddress.ip_address(name)
+    except ValueError:
+        name = host.rsplit(":", 1)[0].casefold()
+        return name == "localhost" or name.endswith(".local") or name in allowed
+    return True
