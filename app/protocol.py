@@ -336,7 +336,7 @@ class Uplink(msgspec.Struct, frozen=True):
         _, _, channel, sequence, position = cls.HEADER.unpack_from(frame)
         if position >= 1 << 53:
             raise ProtocolError(CloseCode.MALFORMED, "malformed audio position")
-        samples = np.frombuffer(frame, "<i2", offset=cls.HEADER.size).astype(np.float32) / 32768
+        samples = np.frombuffer(frame, "<i2", offset=cls.HEADER.size).astype(np.float32) / np.float32(32768)
         return cls(channel, sequence, position, samples)
 
 
