@@ -33,7 +33,7 @@ from pipeline.gate import Gate, GateConfig, GateItem, Onset, Pause
 from pipeline.language import LanguageChoice
 from pipeline.recognise import RecogniseConfig, TimedWord, Utterance
 from pipeline.segment import Clause, SegmentConfig, Segmenter
-from pipeline.speak import Playhead, phrases
+from pipeline.speak import PhraseCutter, Playhead, phrases
 from pipeline.translate import ClauseTranslation, TranslateConfig
 
 AUTO = "auto"
@@ -126,6 +126,10 @@ class _ToSpeak:
     text: str
     translated_ms: float
     translate: StageTime
+    first: bool
+    """nothing of the clause was handed on before"""
+    last: bool
+    """nothing of it follows"""
 
 
 class Session:
@@ -340,6 +344,7 @@ class Session:
 
     async def _translate(self, target: _Target) -> None:
         translation: ClauseTranslation | None = None
+        cutter, begun = PhraseCutter(), False
         index = -1
         context: list[tuple[str, str]] = []
         spoken_any = False
@@ -349,6 +354,7 @@ class Session:
             clause = item.clause
             if clause.index != index or translation is None:
                 translation, index = ClauseTranslation(self._config.translate), clause.index
+                cutter, begun = PhraseCutter(), False
             try:
                 answer = await self._answer(target, item, translation.committed, tuple(context[-3:]))
             except Superseded:
@@ -366,8 +372,11 @@ class Session:
             await self._emit_translation(target.language, clause, step.committed, step.tentative, space, answer.engine)
             if clause.closed:
                 context.append((clause.text, translation.committed))
+            phrase = cutter.add(step.committed, final=clause.closed)
+            if phrase or clause.closed:
                 time = StageTime(answer.queue_s * 1000, answer.compute_s * 1000)
-                await self._settle(target, item, translation.committed, now, time)
+                await self._settle(target, _ToSpeak(item, phrase, now, time, not begun, clause.closed))
+                begun = True
         await target.spoken.close()
 
     async def _untranslated(self, language: str, clause: Clause, code: str) -> None:
@@ -418,13 +427,10 @@ class Session:
             )
         )
 
-    async def _settle(
-        self, target: _Target, item: _Committed, text: str, translated_ms: float, time: StageTime
-    ) -> None:
-        ready = _ToSpeak(item, text, translated_ms, time)
+    async def _settle(self, target: _Target, ready: _ToSpeak) -> None:
         if target.language in self._voices:
             await target.spoken.put(ready)
-        else:
+        elif ready.last:
             await self._trace(target.language, ready, None, None)
 
     # speak
@@ -432,9 +438,12 @@ class Session:
     async def _speak(self, target: _Target) -> None:
         playhead = Playhead()
         backlog = Backlog(self._config.backlog)
+        dropping = False
         while (item := await target.spoken.get()) is not None:
             behind = playhead.behind_s(self._clock.now_ms()) if self._config.live else 0.0
-            if backlog.drops(behind, len(target.spoken)):
+            if item.first:
+                dropping = item.last and backlog.drops(behind, len(target.spoken))
+            if dropping:
                 await self._drop_speech(target.language, item)
                 continue
             try:
@@ -455,11 +464,19 @@ class Session:
             now = self._clock.now_ms()
             earliest = now if self._config.live else max(now, ms(item.item.clause.end))
             begin = await self._emit_speech(
-                target.language, item, phrase, done.result, playhead, earliest, rate, last=number == len(pieces) - 1
+                target.language,
+                item,
+                phrase,
+                done.result,
+                playhead,
+                earliest,
+                rate,
+                last=item.last and number == len(pieces) - 1,
             )
             first = first or (begin, _stage_time(done))
         spoken_ms, time = first or (None, None)
-        await self._trace(target.language, item, spoken_ms, time)
+        if item.last:
+            await self._trace(target.language, item, spoken_ms, time)
         if time is not None:
             await self._judge_speech(target.language, item.item.clause.index, time)
 
@@ -522,7 +539,8 @@ class Session:
                 source_end_ms=ms(clause.end),
             )
         )
-        await self._trace(language, item, None, None)
+        if item.last:
+            await self._trace(language, item, None, None)
 
     async def _trace(self, language: str, item: _ToSpeak, spoken_ms: float | None, speak: StageTime | None) -> None:
         clause = item.item.clause

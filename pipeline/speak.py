@@ -24,6 +24,26 @@ def phrases(text: str, shortest: int = 20) -> list[str]:
     return pieces
 
 
+class PhraseCutter:
+    """Committed text of one clause in, phrases out as soon as a pause in them is sure: before the clause closes."""
+
+    def __init__(self, shortest: int = 20) -> None:
+        self._shortest = shortest
+        self._rest = ""
+
+    def add(self, committed: str, *, final: bool) -> str:
+        """What can be spoken now; empty while no phrase is complete. `final` releases everything."""
+        self._rest += committed
+        if final:
+            ready, self._rest = self._rest, ""
+            return ready.strip()
+        ends = [match.end() for match in _PHRASE_END.finditer(self._rest)]
+        if not ends or ends[-1] < self._shortest:
+            return ""
+        ready, self._rest = self._rest[: ends[-1]], self._rest[ends[-1] :]
+        return ready.strip()
+
+
 @dataclass(slots=True)
 class Playhead:
     """When the next stretch of speech begins to sound, in ms on the clock of the source."""

@@ -65,10 +65,13 @@ class Transcript:
         self._unclaimed: list[Line] = []
 
     def add(self, event: Event) -> None:
-        if isinstance(event, Words):
-            self._add_words(event)
-        elif isinstance(event, Translation):
-            self._add_translation(event)
+        match event:
+            case Words():
+                self._add_words(event)
+            case Translation():
+                self._add_translation(event)
+            case _:
+                pass
 
     @property
     def source_languages(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pipeline.gate import Gate, GateItem, Onset, Pause
 from pipeline.language import LanguageChoice
 from pipeline.recognise import TimedWord
 from pipeline.segment import Clause, SegmentConfig, Segmenter
-from pipeline.speak import Playhead, phrases
+from pipeline.speak import PhraseCutter, Playhead, phrases
 
 
 class LoudnessDetector:
@@ -100,6 +100,14 @@ def test_phrases_hold_every_word_in_order() -> None:
     text = "Bom dia, senhoras e senhores: o comboio para a costa parte às nove e meia, da plataforma quatro. Até já."
     assert " ".join(phrases(text)) == text
     assert len(phrases(text)) > 1
+
+
+def test_phrase_is_released_before_its_clause_closes() -> None:
+    cutter = PhraseCutter()
+    assert cutter.add("Bom dia, senhoras e", final=False) == ""
+    assert cutter.add(" senhores, o comboio", final=False) == "Bom dia, senhoras e senhores,"
+    assert cutter.add(" parte.", final=True) == "o comboio parte."
+    assert cutter.add("", final=True) == ""
 
 
 def test_rate_rises_with_the_backlog_up_to_its_limit() -> None:
