@@ -30,6 +30,7 @@ from models.protocols import SAMPLE_RATE, Samples
 BLOCK = SAMPLE_RATE // 10  # samples
 _SHORT_S = 0.5  # of the declared duration may be missing: containers round it
 _SHORT_DAMAGED_S = 0.05  # the same where the decoder complained
+_RIFF_SLACK = 16  # bytes; some writers count padding that they leave out
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -125,7 +126,7 @@ class MediaFile(Source):
             self.truncated = (
                 f"{self.path} is truncated: of {self.duration_s:.1f} s only the first {decoded_s:.1f} s could be read."
             )
-        elif _ogg_page_cut(self.path):
+        elif _riff_cut(self.path) or _ogg_page_cut(self.path):
             self.truncated = f"{self.path} is truncated: only its first {decoded_s:.1f} s could be read."
 
 
@@ -274,6 +275,15 @@ def _mp3_counts_frames(path: Path) -> bool:
     return any(mark in head for mark in (b"Xing", b"Info", b"VBRI"))
 
 
+def _riff_cut(path: Path) -> bool:
+    """FFmpeg takes the size of a WAV file for its length. Writers to a pipe declare 0 or about the largest size."""
+    with path.open("rb") as file:
+        head = file.read(8)
+        size = file.seek(0, 2)
+    declared = int.from_bytes(head[4:8], "little")
+    return head[:4] == b"RIFF" and declared < 0x7FFFF000 and declared + 8 > size + _RIFF_SLACK
+
+
 def _ogg_page_cut(path: Path) -> bool:
     """RFC 3533, section 6: a page is its 27-byte header, the segment table, and as many bytes as that adds up to."""
     with path.open("rb") as file:
@@ -289,11 +299,12 @@ def _ogg_page_cut(path: Path) -> bool:
 
 
 def _resampler() -> AudioResampler:
-    return AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE)
+    """To 16 bits: mixing down to floats, FFmpeg does not keep the sum of the channels within [-1, 1]."""
+    return AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE)
 
 
 def _samples(frame: AudioFrame) -> Samples:
-    return frame.to_ndarray().reshape(-1).astype(np.float32, copy=False)
+    return frame.to_ndarray().reshape(-1).astype(np.float32) / np.float32(32768)
 
 
 def _blocks(parts: Iterator[Samples], *, keep_short: bool = False) -> Iterator[Samples]:
