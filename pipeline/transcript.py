@@ -65,13 +65,10 @@ class Transcript:
         self._unclaimed: list[Line] = []
 
     def add(self, event: Event) -> None:
-        match event:
-            case Words():
-                self._add_words(event)
-            case Translation():
-                self._add_translation(event)
-            case _:
-                pass
+        if isinstance(event, Words):
+            self._add_words(event)
+        elif isinstance(event, Translation):
+            self._add_translation(event)
 
     @property
     def source_languages(self) -> tuple[str, ...]:
