@@ -34,10 +34,10 @@ format: setup
 	$(BIN)/ruff format .
 
 test: setup
-	$(BIN)/python -m pytest -m "not browser and not vllm and not load"
+	$(BIN)/python -m pytest -m "not browser and not vllm and not load and not desk"
 
 test-fast: setup
-	$(BIN)/python -m pytest -m "not real and not browser and not vllm and not load"
+	$(BIN)/python -m pytest -m "not real and not browser and not vllm and not load and not desk"
 
 test-real: setup
 	$(BIN)/python -m pytest -m real
