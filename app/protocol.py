@@ -7,6 +7,8 @@ positions are samples at `SAMPLE_RATE` since the same instant.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
@@ -29,10 +31,11 @@ Position = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 
 class CloseCode(IntEnum):
-    """Why the server closed a socket. A client retries after those from `SLOW` on and no others of ours."""
+    """Why the server closed a socket. A client retries after `SLOW`, `BUSY` and `RESTARTING`, and no others of ours."""
 
     MALFORMED = 4400
     UNAUTHORISED = 4401
+    CODE_REQUIRED = 4402
     FORBIDDEN = 4403
     ENDED = 4410
     UNSUPPORTED_VERSION = 4426
@@ -74,6 +77,8 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """also what was said, in the speaker's language"""
     tentative: bool = True
     """also text that may still change"""
+    opus: bool = False
+    """voices as Opus instead of PCM"""
 
 
 class Hello(Message, frozen=True, kw_only=True):
@@ -83,10 +88,12 @@ class Hello(Message, frozen=True, kw_only=True):
     token: Token
     wanted: Wanted = Wanted()
     resume: Resume | None = None
+    code: Annotated[str, msgspec.Meta(max_length=32)] = ""
+    """of the room, where its host set one"""
 
 
 class Want(Message, frozen=True, kw_only=True):
-    """Follow other languages. What is kept of them comes again, in order."""
+    """Follow other languages. What is kept of those that are new comes in order, before any later `pong`."""
 
     wanted: Wanted
 
@@ -139,6 +146,8 @@ class Welcome(Message, frozen=True, kw_only=True):
     """False: forget what you have; some of what you missed is gone or belongs to another epoch"""
     languages: tuple[str, ...]
     """that can be asked for"""
+    keep_s: int = 0
+    """that the transcript can be downloaded after the end of the room; 0: nothing is kept"""
     demo: bool = False
 
 
@@ -251,6 +260,15 @@ class Lag(Message, frozen=True, kw_only=True):
     misses: tuple[str, ...] = ()
 
 
+class Trouble(Message, frozen=True, kw_only=True):
+    """A stage cannot do its work at present; `code` is one of docs/errors.md. What was committed stands."""
+
+    channel: int
+    stage: str
+    language: str
+    code: str
+
+
 class Pong(Message, frozen=True, kw_only=True):
     id: int
 
@@ -258,7 +276,7 @@ class Pong(Message, frozen=True, kw_only=True):
 class Refused(Message, frozen=True, kw_only=True):
     """A request was not granted and the connection goes on."""
 
-    code: Literal["host-only", "too-many-channels", "unknown-channel", "unknown-language", "engine"]
+    code: Literal["host-only", "too-many-channels", "busy", "unknown-channel", "unknown-language", "engine"]
     message: str
 
 
@@ -276,6 +294,7 @@ ServerMessage: TypeAlias = (
     | Talking
     | State
     | Lag
+    | Trouble
     | Pong
     | Refused
 )
@@ -310,6 +329,56 @@ def decode_server(text: str) -> ServerMessage:
 # binary
 
 
+OPUS_PACKET_SAMPLES = SAMPLE_RATE // 50  # 20 ms, in every packet
+
+
+def pack_packets(packets: Iterable[bytes]) -> bytes:
+    """Opus packets as a payload: each after its length (16 bits, little-endian)."""
+    return b"".join(len(packet).to_bytes(2, "little") + packet for packet in packets)
+
+
+def unpack_packets(payload: bytes) -> list[bytes]:
+    """Raises `ProtocolError`."""
+    packets: list[bytes] = []
+    at = 0
+    while at < len(payload):
+        size = int.from_bytes(payload[at : at + 2], "little")
+        packet = payload[at + 2 : at + 2 + size]
+        if not size or len(packet) < size:
+            raise ProtocolError(CloseCode.MALFORMED, "malformed audio packet")
+        packets.append(packet)
+        at += 2 + size
+    return packets
+
+
+class OpusUplink(msgspec.Struct, frozen=True):
+    """Captured audio: kind 4, then mono Opus packets of 20 ms; `position` is of the first one's first sample."""
+
+    HEADER: ClassVar = struct.Struct("<BBHIQ")
+    KIND: ClassVar = 4
+
+    channel: int
+    sequence: int
+    position: int
+    packets: tuple[bytes, ...]
+
+    def encode(self) -> bytes:
+        header = self.HEADER.pack(self.KIND, 0, self.channel, self.sequence & 0xFFFFFFFF, self.position)
+        return header + pack_packets(self.packets)
+
+    @classmethod
+    def decode(cls, frame: bytes) -> OpusUplink:
+        """Raises `ProtocolError`."""
+        if len(frame) > MAX_BINARY_BYTES:
+            raise ProtocolError(CloseCode.MALFORMED, "audio frame too large")
+        if len(frame) <= cls.HEADER.size or frame[0] != cls.KIND:
+            raise ProtocolError(CloseCode.MALFORMED, "malformed audio frame")
+        _, _, channel, sequence, position = cls.HEADER.unpack_from(frame)
+        if position >= 1 << 53:
+            raise ProtocolError(CloseCode.MALFORMED, "malformed audio position")
+        return cls(channel, sequence, position, tuple(unpack_packets(frame[cls.HEADER.size :])))
+
+
 class Uplink(msgspec.Struct, frozen=True):
     """Captured audio: kind 1, then 16-bit little-endian mono PCM at 16 kHz."""
 
@@ -341,10 +410,14 @@ class Uplink(msgspec.Struct, frozen=True):
 
 
 class Voice(msgspec.Struct, frozen=True):
-    """Synthetic speech: kind 2, then 16-bit little-endian mono PCM at `sample_rate`; frames play in order."""
+    """Synthetic speech; frames play in order, and each is decoded by itself.
+
+    Kind 2: 16-bit little-endian mono PCM at `sample_rate`. Kind 3: mono Opus packets of 20 ms, as `pack_packets`.
+    """
 
     HEADER: ClassVar = struct.Struct("<BBHIIII8s")
-    KIND: ClassVar = 2
+    PCM: ClassVar = 2
+    OPUS: ClassVar = 3
 
     channel: int
     sequence: int
@@ -355,11 +428,12 @@ class Voice(msgspec.Struct, frozen=True):
     language: str
     last: bool
     """nothing more of this segment follows"""
-    pcm: bytes
+    payload: bytes
+    opus: bool = False
 
     def encode(self) -> bytes:
         header = self.HEADER.pack(
-            self.KIND,
+            self.OPUS if self.opus else self.PCM,
             int(self.last),
             self.channel,
             self.sequence & 0xFFFFFFFF,
@@ -368,34 +442,53 @@ class Voice(msgspec.Struct, frozen=True):
             self.source_end_ms & 0xFFFFFFFF,
             self.language.encode(),
         )
-        return header + self.pcm
+        return header + self.payload
 
     @classmethod
     def decode(cls, frame: bytes) -> Voice:
         """Raises `ProtocolError`."""
-        if len(frame) < cls.HEADER.size or frame[0] != cls.KIND or (len(frame) - cls.HEADER.size) % 2:
+        size = cls.HEADER.size
+        if (
+            len(frame) < size
+            or frame[0] not in (cls.PCM, cls.OPUS)
+            or (frame[0] == cls.PCM and (len(frame) - size) % 2)
+        ):
             raise ProtocolError(CloseCode.MALFORMED, "malformed audio frame")
-        _, last, channel, sequence, segment, rate, end, language = cls.HEADER.unpack_from(frame)
+        kind, last, channel, sequence, segment, rate, end, language = cls.HEADER.unpack_from(frame)
         name = language.rstrip(b"\0").decode("ascii", "replace")
-        return cls(channel, sequence, segment, rate, end, name, bool(last), frame[cls.HEADER.size :])
+        opus = kind == cls.OPUS
+        if opus:
+            unpack_packets(frame[size:])
+        return cls(channel, sequence, segment, rate, end, name, bool(last), frame[size:], opus)
+
+
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """What is new of a frame, and how much silence of a pause before it was left out."""
+
+    samples: Samples
+    skipped: int
 
 
 class Received:
-    """Where a channel's audio has arrived, by sample position: what is resent twice counts once."""
+    """Where a channel's audio has arrived, by sample position: what is resent twice counts once.
 
-    LONGEST_GAP = 5 * SAMPLE_RATE  # lost by the client itself; becomes silence
+    A gap is a pause of the speaker's (a muted microphone) or lost by the client itself: it becomes silence, of which
+    no more than `LONGEST_GAP` is worth recognising.
+    """
+
+    LONGEST_GAP = 2 * SAMPLE_RATE
 
     def __init__(self) -> None:
         self.position = 0
 
-    def accept(self, position: int, samples: Samples) -> Samples | None:
-        """What is new of `samples`, after silence for a gap; None where all of it is known."""
+    def accept(self, position: int, samples: Samples) -> Fresh | None:
+        """None where all of it is known."""
         missing = position - self.position
-        if missing <= 0:
-            fresh = samples[-missing:]
-        else:
-            fresh = np.concatenate([np.zeros(min(missing, self.LONGEST_GAP), np.float32), samples])
-        if not len(fresh):
+        if -missing >= len(samples):
             return None
         self.position = position + len(samples)
-        return fresh
+        if missing <= 0:
+            return Fresh(samples[-missing:], 0)
+        silence = min(missing, self.LONGEST_GAP)
+        return Fresh(np.concatenate([np.zeros(silence, np.float32), samples]), missing - silence)
