@@ -17,12 +17,12 @@ $(STAMP): requirements.lock pyproject.toml
 	$(TSUYAKU) setup
 	touch $(STAMP)
 
-# Interprets FILE, or a text of ours that the embedded voice speaks once, while it plays.
+# Opens the web page; with FILE, interprets that recording in the terminal while it plays.
 FILE ?=
 FROM ?= en
 TO ?= pt
 run: setup
-	$(TSUYAKU) demo $(if $(FILE),$(FILE)) --from $(FROM) --to $(TO)
+	$(TSUYAKU) $(if $(FILE),demo $(FILE) --from $(FROM) --to $(TO),serve)
 
 check: setup
 	$(BIN)/ruff check .

@@ -24,6 +24,12 @@ class Limits:
     connections_per_address: int = 200
     rooms_per_address_per_minute: float = 20.0
     channels_per_room: int = 8
+    channels: int = 16
+    """that speak at once; each costs the recogniser a good part of a core"""
+    code_attempts_per_minute: float = 12.0
+    """at the code of one room, wrong ones"""
+    drain_s: float = 25.0
+    """that a shutdown waits until what was said is worked through"""
     uplink_bytes_per_s: float = 160_000.0
     """five times real time, so that a resumed uplink catches up"""
     uplink_burst_bytes: float = 8_000_000.0

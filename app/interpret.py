@@ -86,7 +86,7 @@ async def interpret(source: Source, engines: Engines, config: SessionConfig, sin
 
 async def _feed(source: Source, session: Session, stop: asyncio.Event, *, paced: bool) -> None:
     try:
-        async for samples in _paced(source) if paced else source:
+        async for samples in paced_blocks(source) if paced else source:
             if stop.is_set():
                 break
             await session.send(samples)
@@ -94,7 +94,7 @@ async def _feed(source: Source, session: Session, stop: asyncio.Event, *, paced:
         await session.finish()
 
 
-async def _paced(source: Source) -> AsyncIterator[Samples]:
+async def paced_blocks(source: Source) -> AsyncIterator[Samples]:
     """The blocks of a file when a microphone would give them: each at its end."""
     begin: float | None = None
     sent = 0

@@ -208,6 +208,8 @@ class Opened(Message, frozen=True, kw_only=True):
     channel: int
     language: str
     name: str
+    room_ms: float = 0.0
+    """since the room's first channel was opened"""
 
 
 class Closed(Message, frozen=True, kw_only=True):

@@ -39,6 +39,11 @@ def _stop_all() -> None:
         scheduler.join(EXIT_WAIT_S)
 
 
+def loads() -> list[tuple[str, Load]]:
+    """What each worker of this process has done so far, by name."""
+    return sorted((scheduler.name, scheduler.load()) for scheduler in list(_started))
+
+
 class Superseded(Exception):
     """A newer request with the same key took this one's place in the queue."""
 
@@ -53,7 +58,7 @@ class Done(Generic[Result]):
     compute_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Load:
     """What a worker has done so far, for metrics."""
 

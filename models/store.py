@@ -92,6 +92,12 @@ class Store:
     def installed(self) -> list[str]:
         return sorted(name for name in self.catalog.entries if (self.root / name).is_dir())
 
+    def available(self, name: str) -> bool:
+        """Whether an entry is here, or can be put together from what is installed."""
+        if (self.root / name).is_dir():
+            return True
+        return any(_is_here(s) for s in self.catalog.entry(name).sources if s.kind in ("package", "folder"))
+
     def _fetch(self, entry: Entry, sources: list[Source], progress: Progress | None) -> Path:
         with _disk_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)

@@ -27,6 +27,11 @@ class Clock:
         if self._origin is None:
             self._origin = self._now() - ms(samples) / 1000
 
+    def skip(self, samples: int) -> None:
+        """The source paused for as long as `samples` last, and they will never come in."""
+        if self._origin is not None:
+            self._origin += ms(samples) / 1000
+
     def now_ms(self) -> float:
         if not self.live:
             return ms(self._samples)

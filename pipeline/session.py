@@ -161,6 +161,11 @@ class Session:
         elif await self._audio.put_dropping_oldest(stretch):
             await self._miss("capture", "", -1, self._config.budgets.capture, 0, "oldest unheard audio dropped")
 
+    @property
+    def waiting(self) -> int:
+        """Portions of audio that no stage has taken up yet."""
+        return len(self._audio) + len(self._gated)
+
     async def finish(self) -> None:
         """The source has ended; `events` ends when all that was said has been worked through."""
         await self._audio.close()

@@ -15,6 +15,7 @@ from models.errors import TsuyakuError
 HELP = """Tsuyaku (通訳) interprets speech while it is spoken.
 
 \b
+    tsuyaku serve                                       the web page for a meeting, or for two
     tsuyaku demo                                        hear a sample interpreted
     tsuyaku translate talk.mp4 --from en --to pt        subtitles of a recording
     tsuyaku doctor                                      what works here, and how fast
@@ -25,6 +26,8 @@ Exit status: 0 all went well, 1 it ended early, 2 what you gave cannot be used, 
 COMMANDS = {
     "translate": "app.cli.translate",
     "demo": "app.cli.demo",
+    "serve": "app.cli.serve",
+    "listen": "app.cli.listen",
     "sample": "app.cli.sample",
     "setup": "app.cli.setup",
     "doctor": "app.cli.doctor",

@@ -1,0 +1,122 @@
+"""`tsuyaku serve`: the web page for a meeting, or for two."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from app.access import Limits
+from app.interpreter import interpreter
+from app.protocol import MAX_BINARY_BYTES
+from app.sample import sample_path
+from app.server import Server, ServerOptions
+from app.settings import resolve
+from models.errors import InputError
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 where none is given.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="A name under which browsers reach this server, as in a reverse proxy.")
+    ] = None,
+    behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help="Believe X-Forwarded-For and -Proto of a proxy on this machine.")
+    ] = False,
+    metrics_to_all: Annotated[
+        bool, typer.Option("--metrics-to-all", help="Answer /metrics to other machines, too.")
+    ] = False,
+    preset: Annotated[str | None, typer.Option(help="fast, balanced or accurate.")] = None,
+    whisper: Annotated[str | None, typer.Option(help="Size of the recogniser, as in tsuyaku models list.")] = None,
+    voice: Annotated[str | None, typer.Option(help="piper, kokoro, espeak or auto.")] = None,
+    translator: Annotated[str | None, typer.Option(help="firefox (embedded) or llama (a server).")] = None,
+    llama_url: Annotated[str | None, typer.Option(help="Base URL of an OpenAI-compatible server.")] = None,
+) -> None:
+    """Open the page: people speak, and everybody reads and hears it in their own language.
+
+    tsuyaku serve, then open http://127.0.0.1:8080
+    """
+    given = {
+        "host": host,
+        "port": port,
+        "preset": preset,
+        "whisper": whisper,
+        "voice": voice,
+        "translator": translator,
+        "llama_url": llama_url,
+    }
+    settings = resolve(given).settings
+    listening = listen(settings.host, settings.port)
+    options = ServerOptions(hosts=tuple(allow_host or ()), metrics_to_all=metrics_to_all, limits=Limits())
+    server = Server(interpreter(settings), sample_path, options)
+    typer.echo(f"Tsuyaku is at http://{_shown(listening)}  (Ctrl-C ends it; what was said is finished first)", err=True)
+    asyncio.run(run(server, listening, behind_proxy=behind_proxy))
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises `InputError` `port-taken` or `host-invalid`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+        made.listen(2048)
+    except OSError as error:
+        made.close()
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(
+                "port-taken", f"Port {port} is in use; end what uses it or choose another --port."
+            ) from error
+        if error.errno == errno.EACCES:
+            raise InputError("port-taken", f"Port {port} may not be used here; choose one above 1023.") from error
+        raise InputError("host-invalid", f"'{host}' is no address of this machine; choose another --host.") from error
+    return made
+
+
+async def run(
+    server: Server, listening: socket.socket, *, behind_proxy: bool = False, tls: tuple[Path, Path] | None = None
+) -> None:
+    """Until a signal; then what was said is worked through and everybody is told."""
+    config = uvicorn.Config(
+        server.app,
+        ws="websockets-sansio",
+        ws_max_size=2 * MAX_BINARY_BYTES,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=behind_proxy,
+        forwarded_allow_ips="127.0.0.1" if behind_proxy else "",
+        timeout_graceful_shutdown=5,
+        lifespan="on",
+        ssl_certfile=str(tls[0]) if tls else None,
+        ssl_keyfile=str(tls[1]) if tls else None,
+        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+    )
+    await Draining(config, server).serve(sockets=[listening])
+
+
+class Draining(uvicorn.Server):
+    """Drains the rooms while sockets are still open, then closes them."""
+
+    def __init__(self, config: uvicorn.Config, server: Server) -> None:
+        super().__init__(config)
+        self._drained = server
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if not self.force_exit:
+            await self._drained.drain()
+        await super().shutdown(sockets)
+
+
+def _shown(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -1,0 +1,273 @@
+"""One WebSocket from its hello to its end. Whatever a client does, it harms nobody but itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from app import protocol
+from app.access import Bucket, Limits
+from app.metrics import Metrics
+from app.protocol import (
+    MAX_BINARY_BYTES,
+    CloseCode,
+    Hello,
+    OpusUplink,
+    ProtocolError,
+    Role,
+    Uplink,
+    decode_client,
+    encode,
+)
+from app.room import Member, Room
+from app.rooms import Busy, Entry, Rooms
+from app.speaking import SpeakingChannel
+
+CONFIRM_SAMPLES = 8000  # of newly arrived audio before it is confirmed
+CHECK_S = 1.0
+
+
+class Connection:
+    """`languages` are those that can be asked for."""
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        rooms: Rooms,
+        metrics: Metrics,
+        languages: tuple[str, ...],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        limits = rooms.limits
+        self._socket = socket
+        self._rooms = rooms
+        self._limits: Limits = limits
+        self._metrics = metrics
+        self._languages = languages
+        self._now = now
+        self._messages = Bucket(limits.messages_per_s, limits.messages_burst)
+        self._bytes = Bucket(limits.uplink_bytes_per_s, limits.uplink_burst_bytes)
+        self._changed = asyncio.Event()
+        self._closing: CloseCode | None = None
+        self._heard_at = now()
+        self._sending_since: float | None = None
+        self._confirmed: dict[int, int] = {}
+        self._entry: Entry
+        self._member: Member
+        self._role: Role
+
+    async def run(self) -> None:
+        """Until the client or the server ends it."""
+        try:
+            code = await self._serve()
+        except ProtocolError as error:
+            code = error.code
+        except WebSocketDisconnect:
+            return
+        if code is not None:
+            self._metrics.refused.labels(str(int(code))).inc()
+            with suppress(RuntimeError, WebSocketDisconnect):
+                await self._socket.close(code)
+
+    async def _serve(self) -> CloseCode | None:
+        hello = await self._hello()
+        self._entry, self._role = self._enter(hello)
+        room = self._entry.room
+        after = hello.resume.sequence if hello.resume and room.history.recovers(hello.resume) else 0
+        outbox = room.join(self._role, hello.wanted, after, self._changed.set)
+        self._member = Member(self._role, outbox, self._close)
+        await self._socket.send_text(encode(self._welcome(hello)))
+        if self._role == "host":
+            outbox.tell(encode(self._rooms.links(self._entry)))
+        room.admit(self._member)
+        try:
+            return await self._first_to_end(self._read(room), self._write(), self._watch())
+        finally:
+            room.leave(self._member)
+
+    async def _first_to_end(self, *parts: Coroutine[None, None, CloseCode | None]) -> CloseCode | None:
+        tasks = [asyncio.create_task(part) for part in parts]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            return next(iter(done)).result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    # hello
+
+    async def _hello(self) -> Hello:
+        try:
+            async with asyncio.timeout(self._limits.hello_s):
+                message = await self._receive()
+        except TimeoutError as error:
+            raise ProtocolError(CloseCode.MALFORMED, "no hello in time") from error
+        if not isinstance(message, str) or not isinstance(hello := decode_client(message), Hello):
+            raise ProtocolError(CloseCode.MALFORMED, "the first frame is no hello")
+        if hello.version != protocol.VERSION:
+            raise ProtocolError(CloseCode.UNSUPPORTED_VERSION, "unknown version")
+        return hello
+
+    def _enter(self, hello: Hello) -> tuple[Entry, Role]:
+        found = self._rooms.find(hello.token)
+        if found is None:
+            raise ProtocolError(CloseCode.UNAUTHORISED, "no such token")
+        entry, role = found
+        if self._rooms.draining:
+            raise ProtocolError(CloseCode.RESTARTING, "the server is about to stop")
+        try:
+            if role != "host" and not self._rooms.code_opens(entry, hello.code):
+                raise ProtocolError(CloseCode.CODE_REQUIRED, "wrong code")
+        except Busy as busy:
+            raise ProtocolError(CloseCode.FLOOD, "too many wrong codes") from busy
+        if entry.room.ended is not None:
+            raise ProtocolError(CloseCode.ENDED, "the room is over")
+        return entry, role
+
+    def _welcome(self, hello: Hello) -> protocol.Welcome:
+        room = self._entry.room
+        return protocol.Welcome(
+            version=protocol.VERSION,
+            role=self._role,
+            epoch=room.history.epoch,
+            sequence=room.history.newest,
+            recovered=room.history.recovers(hello.resume),
+            languages=self._languages,
+            keep_s=room.options.keep_s,
+            demo=room.options.demo,
+        )
+
+    # the three parts
+
+    async def _read(self, room: Room) -> CloseCode | None:
+        while True:
+            message = await self._receive()
+            if isinstance(message, bytes):
+                self._audio(message, room)
+            else:
+                self._message(decode_client(message), room)
+
+    async def _write(self) -> CloseCode:
+        outbox, send = self._member.outbox, self._socket
+        while True:
+            item = outbox.next()
+            if item is None:
+                if self._closing is not None:
+                    return self._closing
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            self._sending_since = self._now()
+            await (send.send_text(item) if isinstance(item, str) else send.send_bytes(item))
+            self._sending_since = None
+
+    async def _watch(self) -> CloseCode | None:
+        while True:
+            await asyncio.sleep(CHECK_S)
+            now = self._now()
+            if self._sending_since is not None and now - self._sending_since > self._limits.send_s:
+                return CloseCode.SLOW
+            if now - self._heard_at > self._limits.silent_s:
+                return CloseCode.SLOW
+
+    def _close(self, code: CloseCode) -> None:
+        """End the connection when what waits for it is sent."""
+        self._closing = code
+        self._changed.set()
+
+    async def _receive(self) -> str | bytes:
+        event = await self._socket.receive()
+        if event["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(event.get("code", 1005))
+        self._heard_at = self._now()
+        frame: str | bytes = event["bytes"] if event.get("text") is None else event["text"]
+        if not self._messages.take(1, self._heard_at):
+            raise ProtocolError(CloseCode.FLOOD, "too many frames")
+        if not self._bytes.take(len(frame), self._heard_at):
+            raise ProtocolError(CloseCode.FLOOD, "too many bytes")
+        return frame
+
+    # what clients ask for
+
+    def _message(self, message: protocol.ClientMessage, room: Room) -> None:
+        match message:
+            case protocol.Ping():
+                self._tell(protocol.Pong(id=message.id))
+            case protocol.Want():
+                room.follow(self._member, message.wanted)
+            case protocol.Start():
+                self._start(message, room)
+            case protocol.Stop():
+                self._stop(message, room)
+            case protocol.Rotate():
+                if self._is_host():
+                    self._rooms.rotate(self._entry, message.role)
+            case protocol.Close():
+                if self._is_host():
+                    self._rooms.end(self._entry, "host")
+            case Hello():
+                raise ProtocolError(CloseCode.MALFORMED, "a second hello")
+
+    def _start(self, start: protocol.Start, room: Room) -> None:
+        self._must_speak()
+        channel = room.find_channel(start.key)
+        if channel is None:
+            channel = self._open(start, room)
+        if channel is None:
+            return
+        channel.holder, channel.left_at = self._member, None
+        self._confirmed[channel.number] = channel.position
+        self._tell(protocol.Started(key=start.key, channel=channel.number, position=channel.position))
+
+    def _open(self, start: protocol.Start, room: Room) -> SpeakingChannel | None:
+        if len(room.open_channels) >= self._limits.channels_per_room:
+            self._refuse("too-many-channels", "As many people speak in this room as can at once.")
+            return None
+        if self._rooms.busy:
+            self._refuse("busy", "This server interprets as many people as it can; try again in a minute.")
+            return None
+        return room.open_channel(start)
+
+    def _stop(self, stop: protocol.Stop, room: Room) -> None:
+        self._must_speak()
+        channel = room.channel(stop.channel)
+        if channel is not None and channel.holder is self._member:
+            self._confirm(channel)
+            channel.finish()
+
+    def _audio(self, frame: bytes, room: Room) -> None:
+        self._must_speak()
+        if len(frame) > MAX_BINARY_BYTES:
+            raise ProtocolError(CloseCode.MALFORMED, "audio frame too large")
+        kind = OpusUplink if frame[:1] == bytes([OpusUplink.KIND]) else Uplink
+        uplink = kind.decode(frame)
+        channel = room.channel(uplink.channel)
+        if channel is None or channel.holder is not self._member:
+            return  # it ended or was taken over while the frame was under way
+        channel.accept(uplink)
+        if channel.position - self._confirmed.get(channel.number, 0) >= CONFIRM_SAMPLES:
+            self._confirm(channel)
+
+    def _confirm(self, channel: SpeakingChannel) -> None:
+        self._confirmed[channel.number] = channel.position
+        self._tell(protocol.Confirmed(channel=channel.number, position=channel.position))
+
+    def _must_speak(self) -> None:
+        if self._role == "listener":
+            raise ProtocolError(CloseCode.FORBIDDEN, "a listener cannot speak")
+
+    def _is_host(self) -> bool:
+        if self._role != "host":
+            self._refuse("host-only", "Only the host of the room can do this.")
+        return self._role == "host"
+
+    def _refuse(self, code: str, message: str) -> None:
+        self._tell(protocol.Refused(code=code, message=message))  # type: ignore[arg-type]
+
+    def _tell(self, message: protocol.Message) -> None:
+        self._member.outbox.tell(encode(message))

@@ -1,0 +1,127 @@
+"""What a server interprets with: the shared engines, sessions on them, and the languages that they offer."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.engines import EngineConfig, build
+from app.presets import PRESETS, Preset
+from app.settings import Settings
+from models.errors import TsuyakuError, UnavailableError
+from models.protocols import SAMPLE_RATE, RecognitionRequest, TranslationRequest
+from models.scheduler import Superseded
+from models.store import Store
+from pipeline.clock import Clock
+from pipeline.session import Engines, Session, SessionConfig, Translated, TranslationEngine
+
+SAMPLE_LANGUAGE = "en"
+SAMPLE_TARGET = "pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """`pairs` has, for each language that can be spoken, those that it can be translated into."""
+
+    engines: Engines
+    preset: Preset
+    pairs: dict[str, tuple[str, ...]]
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """That somebody can listen in: a speaker's own is passed through."""
+        return tuple(sorted({language for source, targets in self.pairs.items() for language in (source, *targets)}))
+
+    def open_session(self, language: str, candidates: tuple[str, ...], clock: Clock) -> Session:
+        config = SessionConfig(
+            source_language=language,
+            candidates=candidates,
+            live=True,
+            recognise=self.preset.recognise,
+        )
+        return Session(self.engines, config, clock)
+
+    async def warm(self) -> None:
+        """Load and run every engine once, so that the first words wait for nothing."""
+        quiet = np.zeros(SAMPLE_RATE, np.float32)
+        await self.engines.recognizer.submit(
+            RecognitionRequest(quiet, SAMPLE_LANGUAGE, (), (), closed=True), deadline=0.0
+        )
+        await self.engines.identify.start()
+        if SAMPLE_TARGET in self.pairs.get(SAMPLE_LANGUAGE, ()):
+            self.engines.translator.check(SAMPLE_LANGUAGE, SAMPLE_TARGET)
+            request = TranslationRequest("Hello.", SAMPLE_LANGUAGE, SAMPLE_TARGET, final=True)
+            await self.engines.translator.translate(request, deadline=0.0, key=None)
+
+    async def warm_voices(self) -> None:
+        """Load the voices, so that nobody's first sentence waits for one. One that is missing is told when it is wanted."""
+        for language in self.languages:
+            with contextlib.suppress(TsuyakuError):
+                await self.engines.voice(language)
+
+
+class RoomTranslation(TranslationEngine):
+    """No pair and no engine's failure ends a session: a room has listeners of other languages."""
+
+    def __init__(self, engine: TranslationEngine) -> None:
+        self._engine = engine
+
+    def check(self, source: str, target: str) -> None:
+        try:
+            self._engine.check(source, target)
+        except TsuyakuError as error:
+            raise UnavailableError("language-unserved", error.message) from error
+
+    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+        try:
+            return await self._engine.translate(request, deadline=deadline, key=key)
+        except (UnavailableError, Superseded):
+            raise
+        except Exception as error:
+            raise UnavailableError("engine-failed", f"The translator broke off ({type(error).__name__}).") from error
+
+
+def interpreter(settings: Settings, store: Store | None = None) -> Interpreter:
+    """Raises `UnavailableError` where a default engine is missing."""
+    store = store or Store()
+    preset = PRESETS[settings.preset]
+    engines = build(
+        EngineConfig(
+            whisper=settings.whisper,
+            compute_type=settings.compute_type,
+            device=settings.device,
+            threads=settings.threads,
+            context=preset.context,
+            voice=settings.voice,
+            translator=settings.translator,
+            llama_url=settings.llama_url,
+            llama_model=settings.llama_model,
+        ),
+        store,
+    )
+    shared = Engines(
+        engines.detector, engines.recognizer, engines.identify, RoomTranslation(engines.translator), engines.voice
+    )
+    return Interpreter(shared, preset, translation_pairs(store, anything=settings.translator == "llama"))
+
+
+COMMON = ("ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "nl", "pl", "pt", "ru", "tr", "uk", "vi", "zh")
+
+
+def translation_pairs(store: Store, *, anything: bool) -> dict[str, tuple[str, ...]]:
+    """Pairs that the models on this machine translate; with Llama (`anything`) also every common language."""
+    known = {language for entry in store.catalog.find("mt") for language in entry.languages}
+    languages = sorted(known | set(COMMON) if anything else known)
+    pairs: dict[str, tuple[str, ...]] = {}
+    for source in languages:
+        targets = [target for target in languages if target != source and (anything or _routed(store, source, target))]
+        if targets:
+            pairs[source] = tuple(targets)
+    return pairs
+
+
+def _routed(store: Store, source: str, target: str) -> bool:
+    route = store.catalog.translation_route(source, target)
+    return bool(route) and all(store.available(entry.id) for entry in route)

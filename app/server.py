@@ -1,0 +1,277 @@
+"""The web server: pages, a little HTTP, one WebSocket a client. docs/protocol.md describes what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+import segno
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from app import protocol
+from app.access import Bucket, Limits, origin_allowed
+from app.connection import Connection
+from app.demo import DemoRoom
+from app.download import download
+from app.interpreter import SAMPLE_LANGUAGE, Interpreter
+from app.metrics import Metrics, Present
+from app.pages import Guard, Pages
+from app.protocol import CloseCode
+from app.room import RoomOptions
+from app.rooms import Busy, Entry, Rooms
+from models.errors import InputError
+from models.scheduler import loads
+
+MAX_BODY_BYTES = 4096
+MAX_QR_CHARACTERS = 600
+RETENTION_S = (0, 3600, 24 * 3600)
+LOCAL = ("127.0.0.1", "::1", "testclient")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    hosts: tuple[str, ...] = ()
+    """names under which the server may be asked, besides addresses, localhost and .local"""
+    origins: tuple[str, ...] = ()
+    """of other pages that may connect"""
+    metrics_to_all: bool = False
+    limits: Limits = field(default_factory=Limits)
+
+
+Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """A request without fields."""
+
+
+class RoomRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    code: Annotated[str, msgspec.Meta(max_length=32)] = ""
+    keep_s: Annotated[int, msgspec.Meta(ge=0, le=RETENTION_S[-1])] = 0
+
+
+class QrRequest(msgspec.Struct, frozen=True):
+    text: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_QR_CHARACTERS)]
+
+
+class Refusal(Exception):
+    """An HTTP answer with a code and a sentence."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+class Server:
+    """`app` is the ASGI application; `drain` ends all rooms once what was said is worked through.
+
+    `sample` returns the path of the recording for the demonstration; it may take a while the first time.
+    """
+
+    def __init__(
+        self,
+        interpreter: Interpreter,
+        sample: Callable[[], Path],
+        options: ServerOptions | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.options = options or ServerOptions()
+        self.interpreter = interpreter
+        self.metrics = Metrics()
+        self.rooms = Rooms(interpreter.open_session, self.metrics, self.options.limits, now)
+        self.metrics.registry.register(Present(self.metrics.drops, self.rooms.gauges, loads))
+        self.ready = False
+        self._sample = sample
+        self._sample_path: Path | None = None
+        self._now = now
+        self._pictures = Bucket(20.0, 200.0)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.app = self._application()
+
+    def _application(self) -> Starlette:
+        return Starlette(
+            routes=[
+                WebSocketRoute("/ws", self._socket),
+                Route("/api/info", self._info),
+                Route("/api/rooms", self._create, methods=["POST"]),
+                Route("/api/demo", self._demo, methods=["POST"]),
+                Route("/api/sample.wav", self._sample_file),
+                Route("/api/qr", self._qr, methods=["POST"]),
+                Route("/api/transcript", self._transcript),
+                Route("/healthz", self._healthz),
+                Route("/readyz", self._readyz),
+                Route("/metrics", self._metrics),
+                Mount("/", Pages()),
+            ],
+            middleware=[Middleware(Guard, hosts=self.options.hosts)],
+            exception_handlers={Refusal: _refused, HTTPException: _http_error},
+            lifespan=self._lifespan,
+        )
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, app: Starlette) -> AsyncGenerator[None]:
+        tasks = [asyncio.create_task(work) for work in (self._warm(), self.rooms.run(), self.metrics.watch_loop())]
+        try:
+            yield
+        finally:
+            for task in (*tasks, *self._tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
+
+    async def _warm(self) -> None:
+        self._sample_path = await asyncio.to_thread(self._sample)
+        await self.interpreter.warm()
+        self.ready = True
+        await self.interpreter.warm_voices()
+
+    async def drain(self) -> None:
+        self.ready = False
+        await self.rooms.drain()
+
+    # sockets
+
+    async def _socket(self, socket: WebSocket) -> None:
+        address = _address(socket)
+        headers = socket.headers
+        scheme = socket.url.scheme
+        if not origin_allowed(headers.get("origin"), headers.get("host", ""), scheme, self.options.origins):
+            await socket.close(CloseCode.FORBIDDEN)
+            return
+        await socket.accept()
+        if not self.rooms.addresses.connect(address):
+            self.metrics.refused.labels(str(int(CloseCode.BUSY))).inc()
+            await socket.close(CloseCode.BUSY)
+            return
+        try:
+            await Connection(socket, self.rooms, self.metrics, self.interpreter.languages).run()
+        finally:
+            self.rooms.addresses.disconnect(address)
+
+    # rooms
+
+    async def _info(self, request: Request) -> Response:
+        languages = self.interpreter.languages
+        return JSONResponse(
+            {
+                "version": protocol.VERSION,
+                "languages": languages,
+                "voices": languages,
+                "sources": list(self.interpreter.pairs),
+                "pairs": self.interpreter.pairs,
+                "demo": {"language": SAMPLE_LANGUAGE} if self._sample_path else None,
+                "retention": RETENTION_S,
+                "ready": self.ready,
+                "busy": self.rooms.busy,
+            }
+        )
+
+    async def _create(self, request: Request) -> Response:
+        asked = await self._body(request, RoomRequest)
+        entry = self._new_room(request, RoomOptions(code=asked.code, keep_s=asked.keep_s))
+        return JSONResponse({**entry.tokens, "keep_s": asked.keep_s}, 201)
+
+    async def _demo(self, request: Request) -> Response:
+        await self._body(request, Nothing)
+        if self._sample_path is None or not self.ready:
+            raise Refusal(503, "not-ready", "The server is still loading its models; try again in a moment.")
+        if self.rooms.busy:
+            raise Refusal(503, "busy", "This server interprets as many people as it can; try again in a minute.")
+        entry = self._new_room(request, RoomOptions(demo=True))
+        task = asyncio.create_task(DemoRoom(self.rooms, entry, self._sample_path).run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return JSONResponse({"listener": entry.tokens["listener"]}, 201)
+
+    def _new_room(self, request: Request, options: RoomOptions) -> Entry:
+        try:
+            return self.rooms.create(options, _address(request))
+        except Busy as busy:
+            raise Refusal(429 if busy.code == "too-many-rooms" else 503, busy.code, busy.message) from busy
+
+    async def _sample_file(self, request: Request) -> Response:
+        if self._sample_path is None:
+            raise Refusal(503, "not-ready", "The recording is not ready yet; try again in a moment.")
+        return FileResponse(self._sample_path, media_type="audio/wav", headers={"cache-control": "no-cache"})
+
+    async def _transcript(self, request: Request) -> Response:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        found = self.rooms.find(token.strip()) if scheme.casefold() == "bearer" else None
+        if found is None:
+            raise Refusal(401, "unauthorised", "This link does not open a room, or the room is over.")
+        query = request.query_params
+        try:
+            name, kind, text = download(
+                found[0].room.history,
+                query.get("format", "txt"),
+                query.getlist("language"),
+                bilingual=query.get("bilingual") == "1",
+            )
+        except InputError as error:
+            raise Refusal(400, error.code, error.message) from error
+        return Response(text, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+    async def _qr(self, request: Request) -> Response:
+        asked = await self._body(request, QrRequest)
+        if not self._pictures.take(1, self._now()):
+            raise Refusal(429, "too-many-requests", "Too many pictures were asked for; try again in a moment.")
+        out = io.BytesIO()
+        segno.make(asked.text, error="m", micro=False).save(out, kind="svg", border=2, xmldecl=False, omitsize=True)
+        return Response(out.getvalue(), media_type="image/svg+xml")
+
+    # operation
+
+    async def _healthz(self, request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def _readyz(self, request: Request) -> Response:
+        return PlainTextResponse("ready\n") if self.ready else PlainTextResponse("not ready\n", 503)
+
+    async def _metrics(self, request: Request) -> Response:
+        if not self.options.metrics_to_all and _address(request) not in LOCAL:
+            raise Refusal(403, "forbidden", "Metrics are given to this machine only; see --metrics-to-all.")
+        return Response(self.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _body(self, request: Request, kind: type[Body]) -> Body:
+        """A small JSON body of a page of ours. Raises `Refusal`."""
+        headers = request.headers
+        if not origin_allowed(headers.get("origin"), headers.get("host", ""), request.url.scheme, self.options.origins):
+            raise Refusal(403, "forbidden", "Pages of other origins may not do this.")
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise Refusal(413, "too-large", "The request is too large.")
+        try:
+            return msgspec.json.decode(body or b"{}", type=kind)
+        except (msgspec.MsgspecError, UnicodeError) as error:
+            raise Refusal(400, "malformed", "The request is malformed.") from error
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)
+    return JSONResponse({"code": error.code, "message": error.message}, error.status)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "not-found", 405: "method"}.get(error.status_code, "http")
+    return JSONResponse({"code": code, "message": error.detail}, error.status_code)
+
+
+def _address(connection: HTTPConnection) -> str:
+    return connection.client.host if connection.client else ""
