@@ -56,7 +56,7 @@ class Interpreter:
             await self.engines.translator.translate(request, deadline=0.0, key=None)
 
     async def warm_voices(self) -> None:
-        """Load the voices, so that nobody's first sentence waits for one. One that is missing is told when it is wanted."""
+        """Load the voices, so that nobody's first sentence waits. One that is missing is told when it is wanted."""
         for language in self.languages:
             with contextlib.suppress(TsuyakuError):
                 await self.engines.voice(language)
