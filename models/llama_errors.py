@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from models.errors import UnavailableError
 
 try:
-    import httpx
+    import anyio
+    import httpx2
     import openai
 except ImportError as missing:
     raise UnavailableError(
@@ -41,7 +42,7 @@ class _Kind:
 
 KINDS = {
     "llama-unreachable": _Kind(
-        Outcome.COUNT, "no server answers; start one (`vllm serve MODEL`), or choose --translator firefox."
+        Outcome.COUNT, "no server answers; start one with `tsuyaku llama serve`, or choose --translator firefox."
     ),
     "llama-dropped": _Kind(Outcome.COUNT, "the connection ended before the answer was complete."),
     "llama-slow": _Kind(Outcome.COUNT, "the answer did not come within its deadline."),
@@ -50,7 +51,9 @@ KINDS = {
     ),
     "llama-busy": _Kind(Outcome.COUNT, "the server refuses more work for now."),
     "llama-server": _Kind(Outcome.COUNT, "the server failed; its log says why."),
-    "llama-key": _Kind(Outcome.OPEN, "the server refuses the API key; set the one that it was started with."),
+    "llama-key": _Kind(
+        Outcome.OPEN, "the server refuses the API key; set TSUYAKU_LLAMA_KEY to the one that it was started with."
+    ),
     "llama-model": _Kind(Outcome.OPEN, "the server has no such model; choose one of its own with --llama-model."),
     "llama-address": _Kind(Outcome.OPEN, "this is not the address of an OpenAI-compatible server (…/v1)."),
     "llama-request": _Kind(Outcome.REQUEST, "the server refuses this request."),
@@ -90,17 +93,18 @@ _RULES: tuple[tuple[type[BaseException], str], ...] = (
     (openai.APITimeoutError, "llama-slow"),
     (openai.APIConnectionError, "llama-dropped"),
     (openai.OpenAIError, "llama-malformed"),
-    (httpx.ConnectError, "llama-unreachable"),
-    (httpx.ConnectTimeout, "llama-unreachable"),
-    (httpx.ProxyError, "llama-unreachable"),
-    (httpx.PoolTimeout, "llama-full"),
-    (httpx.TimeoutException, "llama-slow"),
-    (httpx.UnsupportedProtocol, "llama-address"),
-    (httpx.InvalidURL, "llama-address"),
-    (httpx.TransportError, "llama-dropped"),
-    (httpx.TooManyRedirects, "llama-address"),
-    (httpx.HTTPError, "llama-malformed"),
-    (httpx.StreamError, "llama-dropped"),
+    (httpx2.ConnectError, "llama-unreachable"),
+    (httpx2.ConnectTimeout, "llama-unreachable"),
+    (httpx2.ProxyError, "llama-unreachable"),
+    (httpx2.PoolTimeout, "llama-full"),
+    (httpx2.TimeoutException, "llama-slow"),
+    (httpx2.UnsupportedProtocol, "llama-address"),
+    (httpx2.InvalidURL, "llama-address"),
+    (httpx2.TransportError, "llama-dropped"),
+    (httpx2.TooManyRedirects, "llama-address"),
+    (httpx2.HTTPError, "llama-malformed"),
+    (httpx2.StreamError, "llama-dropped"),
+    (anyio.EndOfStream, "llama-dropped"),  # as httpx2 lets through where TLS ends early
     (json.JSONDecodeError, "llama-malformed"),
     (UnicodeError, "llama-malformed"),
     (TimeoutError, "llama-slow"),

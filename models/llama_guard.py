@@ -35,8 +35,11 @@ class Guard:
     repeats: int = 4
     """of the same words in a row"""
 
-    def too_long(self, text: str, source: str) -> bool:
+    def hopeless(self, text: str, source: str) -> bool:
         """May be asked at any time of a stream: once true it stays true."""
+        return self._too_long(text, source) or self._loops(text, source)
+
+    def _too_long(self, text: str, source: str) -> bool:
         return weight(text) > self.growth * weight(source) + self.allowance
 
     def objection(self, text: str, source: str, *, final: bool) -> str:
@@ -44,7 +47,7 @@ class Guard:
         if not text.strip():
             return "empty" if final and any(c.isalnum() for c in source) else ""
         checks = {
-            "growth": self.too_long(text, source),
+            "growth": self._too_long(text, source),
             "loop": self._loops(text, source),
             "introduction": _introduces(text, source),
             "markup": bool(_MARKUP.search(text)),

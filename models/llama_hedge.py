@@ -1,19 +1,27 @@
-"""Llama by its deadline, else the embedded engine: a clause is always answered, and the answer says by whom."""
+"""Llama by its deadline, else the embedded engine: a clause is always answered, and the answer says by whom.
+
+The embedded engine begins when half of the time has passed without a token, so that its answer is there in time
+(a hedged request: Dean and Barroso, *The Tail at Scale*, 2013).
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from models.errors import TsuyakuError, UnavailableError
-from models.glossary import Glossary, translate_with_glossary
 from models.llama import LlamaTranslator
 from models.llama_breaker import CircuitBreaker
 from models.llama_errors import LlamaError, Outcome
 from models.protocols import TranslationRequest
 
 LLAMA = "llama"
+RESTING = UnavailableError(
+    "llama-resting", "The Llama server failed and is left alone for a moment; it is asked again by itself."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +47,17 @@ class HedgedTranslator:
         *,
         embedded_name: str = "firefox",
         supports: Callable[[str, str], bool] = lambda source, target: True,
-        glossary: Glossary | None = None,
         alone_deadline_s: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`supports`: the embedded pairs; others get `alone_deadline_s` for the first token."""
-        self._llama = llama
+        self.llama = llama
+        self.answers: Counter[str] = Counter()
+        """by engine, and by the code for which it was not Llama"""
         self._embedded = embedded
         self._breaker = breaker or CircuitBreaker()
         self._name = embedded_name
         self._supports = supports
-        self._glossary = glossary or Glossary()
         self._alone_s = alone_deadline_s
         self._clock = clock
 
@@ -61,45 +69,69 @@ class HedgedTranslator:
         """Whether only Llama translates this pair: to be said where it is chosen."""
         return self._embedded is None or not self._supports(source, target)
 
-    async def translate(
-        self, request: TranslationRequest, *, priority: int = 0, first_token_deadline_s: float = 0.25
-    ) -> Translated:
+    async def translate(self, request: TranslationRequest, *, first_token_deadline_s: float = 0.25) -> Translated:
         """Raises `UnavailableError` only for a pair that Llama has alone."""
-        alone = self.alone(request.source_language, request.target_language)
-        if not self._breaker.allow(self._clock()):
-            failure: UnavailableError = UnavailableError(
-                "llama-resting", "The Llama server failed and is left alone for a moment; it is asked again by itself."
-            )
+        if self.alone(request.source_language, request.target_language):
+            answer = await self._alone(request, max(self._alone_s, first_token_deadline_s))
         else:
-            deadline_s = max(self._alone_s, first_token_deadline_s) if alone else first_token_deadline_s
-            answer = await self._ask(request, priority, deadline_s)
+            answer = await self._hedged(request, first_token_deadline_s)
+        self.answers[answer.engine if not answer.reason else f"{answer.engine} {answer.reason}"] += 1
+        return answer
+
+    async def _alone(self, request: TranslationRequest, deadline_s: float) -> Translated:
+        answer = await self._ask(request, deadline_s, asyncio.Event())
+        if isinstance(answer, UnavailableError):
+            raise answer
+        return Translated(answer, LLAMA)
+
+    async def _hedged(self, request: TranslationRequest, deadline_s: float) -> Translated:
+        begun = asyncio.Event()
+        asking = asyncio.create_task(self._ask(request, deadline_s, begun))
+        falling: asyncio.Task[str] | None = None
+        try:
+            done, _ = await asyncio.wait({asking}, timeout=deadline_s / 2)
+            if not done and not begun.is_set():
+                falling = asyncio.create_task(self._fall_back(request))
+            answer = await asking
             if isinstance(answer, str):
                 return Translated(answer, LLAMA)
-            failure = answer
-        if alone:
-            raise failure
-        return await self._fall_back(request, failure)
+            falling = falling or asyncio.create_task(self._fall_back(request))
+            try:
+                return Translated(await falling, self._name, answer.code)
+            except TsuyakuError as error:
+                raise answer from error
+        finally:
+            await _end(asking, falling)
 
-    async def _ask(self, request: TranslationRequest, priority: int, deadline_s: float) -> str | LlamaError:
+    async def _ask(
+        self, request: TranslationRequest, deadline_s: float, begun: asyncio.Event
+    ) -> str | UnavailableError:
+        if not self._breaker.allow(self._clock()):
+            return RESTING
         told = False
         try:
-            text = await self._llama.translate(request, priority=priority, first_token_deadline_s=deadline_s)
+            text = await self.llama.translate(request, first_token_deadline_s=deadline_s, begun=begun)
             self._breaker.succeeded()
             told = True
             return text
         except LlamaError as error:
+            told = error.code != "llama-full"
             if error.outcome is not Outcome.REQUEST:
                 self._breaker.failed(self._clock(), at_once=error.outcome is Outcome.OPEN)
-                told = True
+            elif told:
+                self._breaker.succeeded()  # it answers, if not with what this request needs
             return error
         finally:
-            if not told:  # cancelled, or the request's own fault
+            if not told:  # cancelled, or never sent
                 self._breaker.released(self._clock())
 
-    async def _fall_back(self, request: TranslationRequest, failure: UnavailableError) -> Translated:
+    async def _fall_back(self, request: TranslationRequest) -> str:
         assert self._embedded is not None  # not `alone`
-        try:
-            text = await translate_with_glossary(self._glossary, self._embedded, request)
-        except TsuyakuError as error:
-            raise failure from error
-        return Translated(text, self._name, failure.code)
+        return await self._embedded(request)
+
+
+async def _end(*tasks: asyncio.Task[str | UnavailableError] | asyncio.Task[str] | None) -> None:
+    for task in tasks:
+        if task is not None:
+            task.cancel()
+    await asyncio.gather(*(task for task in tasks if task is not None), return_exceptions=True)

@@ -6,8 +6,7 @@ source, then what depends on all of the source (glossary entries, state), then t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from models.glossary import Rule
@@ -53,31 +52,24 @@ _REGISTERS = {"formal": "Address people formally.", "informal": "Address people 
 _INERT = str.maketrans({"<": "‹", ">": "›"})
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
-    """What stays the same from clause to clause."""
-
-    context_line: str = ""
-    """such as "cardiology conference, formal" """
-    register: Mapping[str, str] = field(default_factory=dict[str, str])
-    """"formal" or "informal" by target language"""
-
-
-def build(request: TranslationRequest, room: Room, rules: Sequence[Rule]) -> list[Message]:
+def build(request: TranslationRequest) -> list[Message]:
     """Ends with an assistant message, to be continued, where target text is committed."""
-    messages = [{"role": "system", "content": _system(request, room)}]
+    messages = [{"role": "system", "content": _system(request)}]
     for source, target in request.context:
+        if not target:
+            continue
         messages += [
             {"role": "user", "content": _quoted(source) + "\n</source>"},
             {"role": "assistant", "content": target.translate(_INERT)},
         ]
+    rules = request.briefing.glossary.rules(request.source, request.source_language, request.target_language)
     messages.append({"role": "user", "content": _quoted(request.source) + _tail(request, rules)})
     if request.committed:
         messages.append({"role": "assistant", "content": request.committed.translate(_INERT)})
     return messages
 
 
-def _system(request: TranslationRequest, room: Room) -> str:
+def _system(request: TranslationRequest) -> str:
     source, target = (language_name(code) for code in (request.source_language, request.target_language))
     lines = [
         f"You are a simultaneous interpreter from {source} to {target}.",
@@ -89,10 +81,10 @@ def _system(request: TranslationRequest, room: Room) -> str:
         "Keep the meaning, the tone, names and numbers. Your line may be begun already: continue it so that the whole "
         "reads as one translation.",
     ]
-    if register := _REGISTERS.get(room.register.get(request.target_language, "")):
-        lines.append(register)
-    if room.context_line:
-        lines.append(f"The occasion: {room.context_line.translate(_INERT)}")
+    if register := request.briefing.register(request.target_language):
+        lines.append(_REGISTERS[register])
+    if request.briefing.context_line:
+        lines.append(f"The occasion: {' '.join(request.briefing.context_line.split()).translate(_INERT)}")
     return "\n".join(lines)
 
 

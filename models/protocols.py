@@ -13,6 +13,8 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.briefing import NO_BRIEFING, Briefing
+
 SAMPLE_RATE = 16_000  # Hz, of all audio that enters an engine
 
 Samples: TypeAlias = NDArray[np.float32]
@@ -59,6 +61,8 @@ class RecognitionRequest:
     """tokens of what was said before this audio"""
     closed: bool = False
     """the speaker paused or the audio ended: nothing follows the last word"""
+    hotwords: tuple[str, ...] = ()
+    """terms that may be heard, the most important first"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class TranslationRequest:
     """the clause is complete"""
     context: tuple[tuple[str, str], ...] = ()
     """the last (source, target) pairs"""
+    briefing: Briefing = NO_BRIEFING
 
 
 class Translator(Protocol):

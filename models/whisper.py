@@ -29,6 +29,7 @@ MAX_TOKENS_PER_SECOND = 14.0  # the fastest speech of a test set of 30 languages
 TOKEN_ALLOWANCE = 12
 COMPRESSION_LIMIT = 2.4  # Radford et al. 2022, section 4.5
 MAX_PROMPT_TOKENS = 100
+MAX_HOTWORD_TOKENS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class WhisperRecognizer:
         self._beam_size = beam_size
         self.languages = frozenset(self._whisper.supported_languages)
         self._tokenizers: dict[str, Tokenizer] = {}
+        self._hotword_tokens: dict[tuple[str, tuple[str, ...]], list[int]] = {}
 
     def recognize(self, request: RecognitionRequest) -> Hypothesis:
         seconds = len(request.audio) / SAMPLE_RATE
@@ -99,6 +101,19 @@ class WhisperRecognizer:
             )
         return self._tokenizers[language]
 
+    def _hotwords(self, tokenizer: Tokenizer, request: RecognitionRequest) -> list[int]:
+        """Tokens of as many of the terms as a prompt has room for beside what was said before."""
+        key = request.language, request.hotwords
+        if key not in self._hotword_tokens:
+            tokens: list[int] = []
+            for number, term in enumerate(request.hotwords):
+                term_tokens = tokenizer.encode((", " if number else " ") + term)
+                if len(tokens) + len(term_tokens) > MAX_HOTWORD_TOKENS:
+                    break
+                tokens += term_tokens
+            self._hotword_tokens = {key: tokens}
+        return self._hotword_tokens[key]
+
     def _encode(self, audio: Samples, context_s: float) -> Any:
         wanted = round(context_s * FRAMES_PER_SECOND)
         features = self._whisper.feature_extractor(audio, padding=0)[:, :wanted]
@@ -111,7 +126,7 @@ class WhisperRecognizer:
         tokenizer = self._tokenizer(request.language)
         seconds = len(request.audio) / SAMPLE_RATE
         encoded = self._encode(request.audio, context_s)
-        prompt = _prompt(tokenizer, request)
+        prompt = _prompt(tokenizer, request, self._hotwords(tokenizer, request))
         allowed = int(TOKEN_ALLOWANCE + MAX_TOKENS_PER_SECOND * seconds) - len(request.prefix)
         result = self._whisper.model.generate(
             encoded,
@@ -154,8 +169,9 @@ class WhisperRecognizer:
         return words
 
 
-def _prompt(tokenizer: Tokenizer, request: RecognitionRequest) -> list[int]:
-    before = [tokenizer.sot_prev, *request.prompt[-MAX_PROMPT_TOKENS:]] if request.prompt else []
+def _prompt(tokenizer: Tokenizer, request: RecognitionRequest, hotwords: list[int]) -> list[int]:
+    said = request.prompt[-MAX_PROMPT_TOKENS:]
+    before = [tokenizer.sot_prev, *hotwords, *said] if hotwords or said else []
     return [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps, *request.prefix]
 
 

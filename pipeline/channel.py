@@ -56,6 +56,11 @@ class Channel(Generic[Item]):
             self._changed.notify_all()
             return item
 
+    async def wait(self) -> None:
+        """Until an item waits or the channel is closed."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: bool(self._items) or self._closed)
+
     async def get_nowait(self) -> Item | None:
         """The next item if one waits."""
         async with self._changed:

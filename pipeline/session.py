@@ -8,12 +8,13 @@ All stages run in one TaskGroup: when one ends with an error, all end, `End` say
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
 
+from models.briefing import NO_BRIEFING, Briefing
 from models.errors import TsuyakuError, UnavailableError
 from models.protocols import (
     SAMPLE_RATE,
@@ -37,6 +38,8 @@ from pipeline.speak import PhraseCutter, Playhead, phrases
 from pipeline.translate import ClauseTranslation, TranslateConfig
 
 AUTO = "auto"
+CONTEXT_CLAUSES = 3  # pairs that a translator sees of what came before
+PATIENT_MS = 2000.0  # for the first word of a translation where nobody waits
 IDENTIFY_AFTER_S = 1.5  # of an utterance; shorter ones are identified when they end
 
 
@@ -60,6 +63,8 @@ class Translated:
     engine: str
     queue_s: float
     compute_s: float
+    reason: str = ""
+    """the code of what kept the engine that was chosen from answering"""
 
 
 class TranslationEngine:
@@ -70,6 +75,10 @@ class TranslationEngine:
 
     def check(self, source: str, target: str) -> None:
         """Raise a `TsuyakuError` that names what is missing where the pair cannot be translated."""
+
+    async def notes(self, source: str, targets: Iterable[str]) -> list[str]:
+        """What a person should know before they begin, a sentence each."""
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,7 @@ class SessionConfig:
     segment: SegmentConfig = field(default_factory=SegmentConfig)
     translate: TranslateConfig = field(default_factory=TranslateConfig)
     backlog: BacklogConfig = field(default_factory=BacklogConfig)
+    briefing: Briefing = NO_BRIEFING
     capacity: int = 300
     """portions of audio that wait; live audio beyond it loses its oldest, a file's waits"""
 
@@ -293,7 +303,7 @@ class Session:
     async def _pass(self, live: _LiveUtterance, language: str, step: StepControl) -> None:
         end = live.utterance.audio.end
         done = await self._engines.recognizer.submit(
-            live.utterance.request(language, closed=live.closed),
+            self._briefed(live.utterance.request(language, closed=live.closed)),
             deadline=self._clock.deadline(self._config.budgets.recognise),
             key=None,
         )
@@ -304,6 +314,10 @@ class Session:
         live.showed_tail = bool(update.tentative)
         await self._hand_on(update.committed, language, time, pause=live.closed)
         await self._judge_recognition(time, step)
+
+    def _briefed(self, request: RecognitionRequest) -> RecognitionRequest:
+        hotwords = self._config.briefing.glossary.hotwords(request.language)
+        return replace(request, hotwords=hotwords) if hotwords else request
 
     async def _judge_recognition(self, time: StageTime, step: StepControl) -> None:
         actual = time.queue_ms + time.compute_ms
@@ -352,7 +366,7 @@ class Session:
         cutter, begun = PhraseCutter(), False
         index = -1
         context: list[tuple[str, str]] = []
-        spoken_any = False
+        spoken_any = superseded = False
         while (item := await self._latest(target)) is not None:
             if target.language not in self._captions | self._voices:
                 continue
@@ -361,8 +375,11 @@ class Session:
                 translation, index = ClauseTranslation(self._config.translate), clause.index
                 cutter, begun = PhraseCutter(), False
             try:
-                answer = await self._answer(target, item, translation.committed, tuple(context[-3:]))
+                patient = clause.closed or superseded
+                answer = await self._newest_answer(target, item, translation.committed, tuple(context), patient)
+                superseded = False
             except Superseded:
+                superseded = True
                 continue
             except UnavailableError as error:
                 if error.code == "pair-missing":
@@ -376,7 +393,7 @@ class Session:
                 spoken_any = True
             await self._emit_translation(target.language, clause, step.committed, step.tentative, space, answer.engine)
             if clause.closed:
-                context.append((clause.text, translation.committed))
+                context = [*context, (clause.text, translation.committed)][-CONTEXT_CLAUSES:]
             phrase = cutter.add(step.committed, final=clause.closed)
             if phrase or clause.closed:
                 time = StageTime(answer.queue_s * 1000, answer.compute_s * 1000)
@@ -397,6 +414,30 @@ class Session:
             item = await target.clauses.get()
         return item
 
+    async def _newest_answer(
+        self,
+        target: _Target,
+        item: _Committed,
+        committed: str,
+        context: tuple[tuple[str, str], ...],
+        patient: bool,
+    ) -> Translated:
+        """Unless `patient`, raises `Superseded` and cancels the request as soon as newer source waits: its answer would
+        be replaced at once. Never twice in a row, so that an engine slower than the speaker still shows something."""
+        if patient:
+            return await self._answer(target, item, committed, context)
+        answer = asyncio.create_task(self._answer(target, item, committed, context))
+        newer = asyncio.create_task(target.clauses.wait())
+        try:
+            await asyncio.wait({answer, newer}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done() and len(target.clauses):
+                raise Superseded
+            return await answer
+        finally:
+            answer.cancel()
+            newer.cancel()
+            await asyncio.gather(answer, newer, return_exceptions=True)
+
     async def _answer(
         self, target: _Target, item: _Committed, committed: str, context: tuple[tuple[str, str], ...]
     ) -> Translated:
@@ -406,12 +447,16 @@ class Session:
         self._engines.translator.check(clause.language, target.language)
         budget = self._config.budgets.translate
         answer = await self._engines.translator.translate(
-            TranslationRequest(clause.text, clause.language, target.language, committed, clause.closed, context),
-            deadline=self._clock.deadline(budget),
+            TranslationRequest(
+                clause.text, clause.language, target.language, committed, clause.closed, context, self._config.briefing
+            ),
+            deadline=self._clock.deadline(budget if self._config.live else PATIENT_MS),
             key=(id(self), target.language, clause.index),
         )
         actual = (answer.queue_s + answer.compute_s) * 1000
-        if self._config.live and actual > budget:
+        if answer.reason:
+            await self._miss("translate", target.language, clause.index, budget, actual, answer.reason)
+        elif self._config.live and actual > budget:
             await self._miss("translate", target.language, clause.index, budget, actual, "open clauses coalesced")
         return answer
 

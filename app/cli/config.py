@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.settings import Resolved, resolve
+from app.settings import Resolved, Settings, resolve
 
 app = typer.Typer(help="Settings, and where each comes from.", no_args_is_help=True)
 
@@ -32,15 +32,20 @@ def show(json: Annotated[bool, typer.Option("--json", help="For a program to rea
 
 def _as_json(resolved: Resolved) -> str:
     settings = {
-        name: {"value": value, "origin": resolved.origins[name]}
-        for name, value in msgspec.structs.asdict(resolved.settings).items()
+        name: {"value": value, "origin": resolved.origins[name]} for name, value in _shown(resolved.settings).items()
     }
     return msgspec.json.encode({"file": str(resolved.path), "settings": settings}).decode()
 
 
+def _shown(settings: Settings) -> dict[str, object]:
+    """Without secrets: whoever asks for help pastes this."""
+    values: dict[str, object] = msgspec.structs.asdict(settings)
+    return values | {"llama_key": "(set)" if settings.llama_key else ""}
+
+
 def _table(resolved: Resolved) -> Table:
     table = Table("setting", "value", "origin", caption=Text(f"settings file: {resolved.path}"), box=None)
-    for name, value in msgspec.structs.asdict(resolved.settings).items():
+    for name, value in _shown(resolved.settings).items():
         shown = ", ".join(map(str, cast("tuple[str, ...]", value))) if isinstance(value, tuple) else str(value)
         table.add_row(name, Text(shown), Text(resolved.origins[name]))
     return table

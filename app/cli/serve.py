@@ -38,6 +38,10 @@ def serve(
     voice: Annotated[str | None, typer.Option(help="piper, kokoro, espeak or auto.")] = None,
     translator: Annotated[str | None, typer.Option(help="firefox (embedded) or llama (a server).")] = None,
     llama_url: Annotated[str | None, typer.Option(help="Base URL of an OpenAI-compatible server.")] = None,
+    llama_model: Annotated[str | None, typer.Option(help="Its model; the only one it has if none.")] = None,
+    glossary: Annotated[Path | None, typer.Option(help="Terms: a TOML, CSV or TBX file.")] = None,
+    context: Annotated[str | None, typer.Option(help="The occasion in a line, for Llama.")] = None,
+    register: Annotated[str | None, typer.Option(help="formal or informal, or as in de=formal,pt=informal.")] = None,
 ) -> None:
     """Open the page: people speak, and everybody reads and hears it in their own language.
 
@@ -51,11 +55,18 @@ def serve(
         "voice": voice,
         "translator": translator,
         "llama_url": llama_url,
+        "llama_model": llama_model,
+        "glossary": str(glossary) if glossary else None,
+        "context": context,
+        "register": tuple(register.split(",")) if register else None,
     }
     settings = resolve(given).settings
     listening = listen(settings.host, settings.port)
     options = ServerOptions(hosts=tuple(allow_host or ()), metrics_to_all=metrics_to_all, limits=Limits())
-    server = Server(interpreter(settings), sample_path, options)
+    interpreting = interpreter(settings)
+    for note in asyncio.run(interpreting.engines.translator.notes("auto", ())):
+        typer.echo(f"tsuyaku: {note}", err=True)
+    server = Server(interpreting, sample_path, options)
     typer.echo(f"Tsuyaku is at http://{_shown(listening)}  (Ctrl-C ends it; what was said is finished first)", err=True)
     asyncio.run(run(server, listening, behind_proxy=behind_proxy))
 

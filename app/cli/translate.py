@@ -16,6 +16,7 @@ from app.interpret import Outcome, Sink, SpeechSink, interpret
 from app.media import MediaFile, RawPcm, Source, output_errors
 from app.presets import OFFLINE, PRESETS, source_language, target_languages
 from app.settings import Settings, resolve
+from app.translation import briefing, translation_config
 from app.views import PlainSink, TerminalSink
 from models.errors import InputError
 from pipeline.session import Engines, SessionConfig
@@ -37,6 +38,10 @@ def translate(
     voice: Annotated[str | None, typer.Option(help="piper, kokoro, espeak or auto.")] = None,
     translator: Annotated[str | None, typer.Option(help="firefox (embedded) or llama (a server).")] = None,
     llama_url: Annotated[str | None, typer.Option(help="Base URL of an OpenAI-compatible server.")] = None,
+    llama_model: Annotated[str | None, typer.Option(help="Its model; the only one it has if none.")] = None,
+    glossary: Annotated[Path | None, typer.Option(help="Terms: a TOML, CSV or TBX file.")] = None,
+    context: Annotated[str | None, typer.Option(help="The occasion in a line, for Llama.")] = None,
+    register: Annotated[str | None, typer.Option(help="formal or informal, or as in de=formal,pt=informal.")] = None,
     rate: Annotated[int, typer.Option(help="Hz of raw PCM on stdin.")] = 16_000,
 ) -> None:
     """Interpret recordings: subtitles as they grow, subtitle files, events for a program, speech.
@@ -50,6 +55,10 @@ def translate(
         "voice": voice,
         "translator": translator,
         "llama_url": llama_url,
+        "llama_model": llama_model,
+        "glossary": str(glossary) if glossary else None,
+        "context": context,
+        "register": tuple(register.split(",")) if register else None,
     }
     settings = resolve(given).settings
     if format not in FORMATS:
@@ -69,6 +78,7 @@ class _Job:
 
     def __init__(self, settings: Settings, source: str, targets: list[str], realtime: bool) -> None:
         self.settings, self.source, self.targets, self.realtime = settings, source, targets, realtime
+        self.briefing = briefing(settings)
 
     def engines(self) -> Engines:
         chosen = self.settings
@@ -80,15 +90,15 @@ class _Job:
                 threads=chosen.threads,
                 context=PRESETS[chosen.preset].context,
                 voice=chosen.voice,
-                translator=chosen.translator,
-                llama_url=chosen.llama_url,
-                llama_model=chosen.llama_model,
+                translation=translation_config(chosen),
             )
         )
         if self.source != "auto":
             for target in self.targets:
                 if target != self.source:
                     engines.translator.check(self.source, target)
+        for note in asyncio.run(engines.translator.notes(self.source, self.targets)):
+            typer.echo(f"tsuyaku: {note}", err=True)
         return engines
 
     def run(self, engines: Engines, source: Source, sinks: list[Sink]) -> Outcome:
@@ -99,6 +109,7 @@ class _Job:
             voices=frozenset(self.targets) if spoken else frozenset(),
             live=self.realtime,
             recognise=PRESETS[self.settings.preset].recognise if self.realtime else OFFLINE,
+            briefing=self.briefing,
         )
         try:
             return asyncio.run(interpret(source, engines, config, sinks))

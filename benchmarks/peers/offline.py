@@ -42,7 +42,7 @@ def split(text: str, language: str) -> list[str]:
 
 
 async def _translate(given: Job, writer: Writer, sentences: list[str]) -> None:
-    from app.engines import EmbeddedTranslation
+    from app.translation import EmbeddedTranslation
     from models.store import Store
 
     engine = EmbeddedTranslation(Store())

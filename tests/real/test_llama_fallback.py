@@ -23,4 +23,4 @@ def test_captions_go_on_from_the_embedded_engine_without_a_server(english: Recor
 def test_pair_that_only_llama_has_is_said_to_need_a_server(english: Recording) -> None:
     done = run("translate", english.path, "--from", "en", "--to", "hi", "--format", "jsonl", *NOWHERE)
     assert done.returncode == 3
-    assert b"vllm serve" in done.stderr
+    assert b"tsuyaku llama serve" in done.stderr
