@@ -33,9 +33,12 @@ class Limits:
     uplink_bytes_per_s: float = 160_000.0
     """five times real time, so that a resumed uplink catches up"""
     uplink_burst_bytes: float = 8_000_000.0
-    messages_per_s: float = 60.0
-    messages_burst: float = 600.0
+    messages_per_s: float = 250.0
+    """five times real time in frames of 20 ms"""
+    messages_burst: float = 5000.0
     hello_s: float = 10.0
+    check_s: float = 1.0
+    """between looks at the two below"""
     silent_s: float = 45.0
     """without any frame from the client"""
     send_s: float = 30.0

@@ -28,7 +28,6 @@ from app.rooms import Busy, Entry, Rooms
 from app.speaking import SpeakingChannel
 
 CONFIRM_SAMPLES = 8000  # of newly arrived audio before it is confirmed
-CHECK_S = 1.0
 
 
 class Connection:
@@ -168,7 +167,7 @@ class Connection:
 
     async def _watch(self) -> CloseCode | None:
         while True:
-            await asyncio.sleep(CHECK_S)
+            await asyncio.sleep(self._limits.check_s)
             now = self._now()
             if self._sending_since is not None and now - self._sending_since > self._limits.send_s:
                 return CloseCode.SLOW

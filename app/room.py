@@ -84,6 +84,8 @@ class Room:
         self._tails: dict[TailKey, str] = {}
         self._wanted_at: tuple[dict[str, float], dict[str, float]] = ({}, {})
         self._targets: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        self.emptied = asyncio.Event()
+        self.emptied.set()
         self.wanted = asyncio.Event()
         """somebody wanted captions or a voice"""
         self._numbers = 0
@@ -98,6 +100,7 @@ class Room:
 
     def admit(self, member: Member) -> None:
         self._members.add(member)
+        self.emptied.clear()
         self.empty_since = None
         self.update_targets()
         self._state_changed()
@@ -109,6 +112,7 @@ class Room:
                 speaking.channel.holder, speaking.channel.left_at = None, self._now()
         if not self._members:
             self.empty_since = self._now()
+            self.emptied.set()
         self.update_targets()
         self._state_changed()
 

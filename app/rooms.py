@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from app import protocol
@@ -15,6 +16,7 @@ from app.protocol import CloseCode, Role, encode
 from app.room import EndCode, OpenSession, Room, RoomOptions
 
 TICK_S = 1.0
+FAREWELL_S = 5.0  # that listeners have to take what waits for them when the process stops
 TOKEN_ROLES: tuple[Role, ...] = ("host", "speaker", "listener")
 
 
@@ -156,3 +158,7 @@ class Rooms:
             await asyncio.wait(drains, timeout=self.limits.drain_s)
         for entry in entries:
             entry.room.end("shutdown")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_S):
+                for entry in entries:
+                    await entry.room.emptied.wait()

@@ -15,7 +15,6 @@ import msgspec
 import segno
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -28,7 +27,7 @@ from app.demo import DemoRoom
 from app.download import download
 from app.interpreter import SAMPLE_LANGUAGE, Interpreter
 from app.metrics import Metrics, Present
-from app.pages import Guard, Pages
+from app.pages import WEB, Guard, Pages
 from app.protocol import CloseCode
 from app.room import RoomOptions
 from app.rooms import Busy, Entry, Rooms
@@ -48,6 +47,7 @@ class ServerOptions:
     origins: tuple[str, ...] = ()
     """of other pages that may connect"""
     metrics_to_all: bool = False
+    web: Path = WEB
     limits: Limits = field(default_factory=Limits)
 
 
@@ -101,7 +101,7 @@ class Server:
         self._now = now
         self._pictures = Bucket(20.0, 200.0)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.app = self._application()
+        self.app = Guard(self._application(), self.options.hosts)
 
     def _application(self) -> Starlette:
         return Starlette(
@@ -116,15 +116,14 @@ class Server:
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._metrics),
-                Mount("/", Pages()),
+                Mount("/", Pages(self.options.web)),
             ],
-            middleware=[Middleware(Guard, hosts=self.options.hosts)],
             exception_handlers={Refusal: _refused, HTTPException: _http_error},
-            lifespan=self._lifespan,
+            lifespan=self.lifespan,
         )
 
     @contextlib.asynccontextmanager
-    async def _lifespan(self, app: Starlette) -> AsyncGenerator[None]:
+    async def lifespan(self, app: Starlette | None = None) -> AsyncGenerator[None]:
         tasks = [asyncio.create_task(work) for work in (self._warm(), self.rooms.run(), self.metrics.watch_loop())]
         try:
             yield

@@ -17,7 +17,7 @@ from app.opus import UplinkDecoder
 from app.protocol import OpusUplink, Received, Uplink
 from models.protocols import SAMPLE_RATE, Samples
 from pipeline.clock import Clock
-from pipeline.events import AnyEvent, End, Event
+from pipeline.events import AnyEvent, End, Event, Miss
 from pipeline.session import Session
 
 PORTION_S = 0.1
@@ -109,6 +109,7 @@ class SpeakingChannel:
             restarts = 0
             while (end := await self._follow(offset_ms, segments)).reason != "end" and restarts < MAX_RESTARTS:
                 restarts += 1
+                await self._take(_failure(end, offset_ms))
                 offset_ms, segments = offset_ms + end.source_ms, segments + end.segments + 1
                 self._clock = Clock(live=True)
                 self._session = self._open_session(self._clock)
@@ -148,6 +149,11 @@ class SpeakingChannel:
         for at in range(0, len(samples), size):
             await self._session.send(samples[at : at + size])
             await asyncio.sleep(0)
+
+
+def _failure(end: End, offset_ms: float) -> Miss:
+    at = end.emitted_ms + offset_ms
+    return Miss(emitted_ms=at, stage="session", language="", segment=-1, budget_ms=0, actual_ms=0, action=end.reason)
 
 
 Shifted = TypeVar("Shifted", bound=Event)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
-import ssl
 from pathlib import Path
 from typing import Annotated
 
@@ -68,7 +67,7 @@ def serve(
         typer.echo(f"tsuyaku: {note}", err=True)
     server = Server(interpreting, sample_path, options)
     typer.echo(f"Tsuyaku is at http://{_shown(listening)}  (Ctrl-C ends it; what was said is finished first)", err=True)
-    asyncio.run(run(server, listening, behind_proxy=behind_proxy))
+    asyncio.run(run(server, listening, configuration(server, behind_proxy=behind_proxy)))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -91,11 +90,16 @@ def listen(host: str, port: int) -> socket.socket:
     return made
 
 
-async def run(
-    server: Server, listening: socket.socket, *, behind_proxy: bool = False, tls: tuple[Path, Path] | None = None
-) -> None:
+async def run(server: Server, listening: socket.socket, config: uvicorn.Config) -> None:
     """Until a signal; then what was said is worked through and everybody is told."""
-    config = uvicorn.Config(
+    await Draining(config, server).serve(sockets=[listening])
+
+
+def configuration(
+    server: Server, *, behind_proxy: bool = False, certificate: tuple[Path, Path] | None = None
+) -> uvicorn.Config:
+    """`certificate` is the files of chain and key. The log never goes below warnings: below, frames are in it."""
+    return uvicorn.Config(
         server.app,
         ws="websockets-sansio",
         ws_max_size=2 * MAX_BINARY_BYTES,
@@ -105,14 +109,12 @@ async def run(
         log_level="warning",
         server_header=False,
         proxy_headers=behind_proxy,
-        forwarded_allow_ips="127.0.0.1" if behind_proxy else "",
+        forwarded_allow_ips="127.0.0.1",
         timeout_graceful_shutdown=5,
         lifespan="on",
-        ssl_certfile=str(tls[0]) if tls else None,
-        ssl_keyfile=str(tls[1]) if tls else None,
-        ssl_version=ssl.PROTOCOL_TLS_SERVER,
+        ssl_certfile=certificate[0] if certificate else None,
+        ssl_keyfile=certificate[1] if certificate else None,
     )
-    await Draining(config, server).serve(sockets=[listening])
 
 
 class Draining(uvicorn.Server):

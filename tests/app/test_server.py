@@ -1,0 +1,282 @@
+"""Rooms over real sockets, with engines made for tests: what listeners get, and what survives an interruption."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from app.protocol import Resume
+from models.protocols import SAMPLE_RATE
+from tests.app.serving import SPEECH, Client, Served, serving
+from tests.pipeline.test_session import Rig
+
+SAID = " word0 word1 word2. word0 word1."
+
+
+async def speak_all(served: Served, token: str) -> None:
+    async with served.connect(token) as speaker:
+        started = await speaker.start()
+        await speaker.speak(started["channel"], SPEECH)
+        await speaker.send("stop", channel=started["channel"])
+        await speaker.until("closed")
+
+
+async def test_listener_reads_and_hears_what_is_said() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["listener"], ["pt"], ["pt"]) as listener:
+            await speak_all(served, room["speaker"])
+            closed = await listener.until("closed")
+            await listener.send("ping", id=7)
+            await listener.until("pong", id=7)
+        assert closed["code"] == "end"
+        said = listener.text("words", "en")
+        assert said.count(".") == 2
+        assert listener.text() == said.strip().upper()
+        assert [m["segment"] for m in listener.texts if m["type"] == "caption" and m["final"]] == [0, 1]
+        assert {voice.language for voice in listener.voices} == {"pt"}
+        assert [voice.sequence for voice in listener.voices] == list(range(1, len(listener.voices) + 1))
+        assert listener.voices[-1].last
+
+
+async def test_language_is_worked_on_only_while_somebody_wants_it() -> None:
+    async with serving() as served:
+        room = await served.room()
+        entry, _ = served.server.rooms.find(room["host"]) or (None, None)
+        assert entry
+        async with served.connect(room["listener"], ["pt"], ["es"]):
+            assert entry.room.targets == (frozenset({"pt"}), frozenset({"es"}))
+            await speak_all(served, room["speaker"])
+        languages = {e.message.language for e in entry.room.history if hasattr(e.message, "segment")}
+        assert languages == {"pt", "es"}
+
+
+async def test_speaker_is_told_who_listens() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with (
+            served.connect(room["host"]) as host,
+            served.connect(room["listener"], ["pt"], ["pt"]),
+            served.connect(room["listener"], ["es"]),
+        ):
+            await host.until("state", listeners=2, captions={"pt": 1, "es": 1}, voices={"pt": 1})
+
+
+async def test_late_listener_gets_what_was_said_before() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["listener"], ["pt"]) as early:
+            await speak_all(served, room["speaker"])
+            await early.until("closed")
+        async with served.connect(room["listener"], ["pt"]) as late:
+            await late.until("closed")
+        assert late.log() == early.log()
+        assert late.texts[0]["recovered"] is False
+
+
+async def test_listener_that_was_cut_off_gets_the_rest_once_and_in_order() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["listener"], ["pt"]) as whole, served.connect(room["speaker"]) as speaker:
+            started = await speaker.start()
+            async with served.connect(room["listener"], ["pt"]) as before:
+                await speaker.speak(started["channel"], SPEECH[: 4 * SAMPLE_RATE])
+                last = await before.until("words")
+                before.socket.transport.abort()
+            await speaker.speak(started["channel"], SPEECH[4 * SAMPLE_RATE :], 4 * SAMPLE_RATE)
+            await speaker.send("stop", channel=started["channel"])
+            await whole.until("closed")
+            epoch = before.texts[0]["epoch"]
+            async with served.connect(room["listener"], ["pt"], resume=Resume(epoch, last["sequence"])) as after:
+                await after.until("closed")
+        assert after.texts[0]["recovered"] is True
+        assert before.log() + after.log() == whole.log()
+        assert before.text() + after.text() == whole.text()
+
+
+async def test_client_of_another_epoch_is_told_to_forget() -> None:
+    async with serving() as served:
+        room = await served.room()
+        await speak_all(served, room["speaker"])
+        async with served.connect(room["listener"], resume=Resume("another", 1)) as client:
+            await client.until("closed")
+        assert client.texts[0]["recovered"] is False
+        assert client.log()[0][0] == 1
+
+
+async def said_with_interruptions(cuts: list[int], resent_s: float) -> str:
+    """What is heard when the speaker's socket breaks at each of `cuts` (in samples) and what came after was lost."""
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["listener"]) as listener:
+            at = 0
+            for cut in [*cuts, len(SPEECH)]:
+                async with served.connect(room["speaker"]) as speaker:
+                    started = await speaker.start()
+                    assert started["position"] == at
+                    again = max(0, at - round(resent_s * SAMPLE_RATE))
+                    await speaker.speak(started["channel"], SPEECH[again:cut], again)
+                    if cut == len(SPEECH):
+                        await speaker.send("stop", channel=started["channel"])
+                        await speaker.until("closed")
+                    else:
+                        await speaker.send("ping", id=1)
+                        await speaker.until("pong")
+                        speaker.socket.transport.abort()
+                at = cut
+            await listener.until("closed")
+            return listener.text("words", "en")
+
+
+async def test_speaker_that_was_cut_off_loses_no_word() -> None:
+    cuts = [SAMPLE_RATE, SAMPLE_RATE * 2 + 77, SAMPLE_RATE * 6]
+    assert await said_with_interruptions(cuts, resent_s=0.5) == await said_with_interruptions([], resent_s=0)
+
+
+async def test_everything_is_confirmed_that_has_arrived() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["speaker"]) as speaker:
+            started = await speaker.start()
+            await speaker.speak(started["channel"], SPEECH)
+            await speaker.send("stop", channel=started["channel"])
+            await speaker.until("confirmed", position=len(SPEECH))
+
+
+async def test_newer_socket_takes_a_channel_over() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["speaker"]) as old, served.connect(room["speaker"]) as new:
+            first = await old.start()
+            again = await new.start()
+            assert again["channel"] == first["channel"]
+            await old.speak(first["channel"], SPEECH[:1600])
+            await old.send("ping", id=1)
+            await old.until("pong")
+            await new.speak(first["channel"], SPEECH[:8000])
+            assert (await new.until("confirmed"))["position"] == 8000
+
+
+async def test_pause_of_the_speaker_costs_nothing_and_ends_what_was_said() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["listener"]) as listener, served.connect(room["speaker"]) as speaker:
+            started = await speaker.start()
+            await speaker.speak(started["channel"], SPEECH[: 5 * SAMPLE_RATE])
+            muted = 600 * SAMPLE_RATE
+            await speaker.speak(started["channel"], SPEECH[5 * SAMPLE_RATE :], 5 * SAMPLE_RATE + muted)
+            await speaker.send("stop", channel=started["channel"])
+            await listener.until("closed")
+        assert listener.text("words", "en").count(".") == 2
+
+
+async def test_several_people_speak_in_one_room() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["listener"], ["pt"]) as listener, served.connect(room["speaker"]) as speaker:
+            for key, name in (("the-first-key", "Ana"), ("the-second-key", "Ben")):
+                started = await speaker.start(key, name=name)
+                await speaker.speak(started["channel"], SPEECH)
+                await speaker.send("stop", channel=started["channel"])
+            await listener.until("closed")
+            await listener.until("closed")
+        opened = [m for m in listener.texts if m["type"] == "opened"]
+        assert [(m["channel"], m["name"]) for m in opened] == [(1, "Ana"), (2, "Ben")]
+        for channel in (1, 2):
+            words = "".join(m["text"] for m in listener.texts if m["type"] == "words" and m["channel"] == channel)
+            assert words.count(".") == 2
+
+
+async def test_listener_changes_its_language() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with (
+            served.connect(room["listener"], ["pt"]) as listener,
+            served.connect(room["listener"], ["es"]) as other,
+        ):
+            await speak_all(served, room["speaker"])
+            await listener.until("closed")
+            await other.until("closed")
+            await listener.send("want", wanted={"captions": ["pt", "es"]})
+            await listener.send("ping", id=9)
+            await listener.until("pong", id=9)
+        assert listener.text("caption", "es") == other.text("caption", "es") != ""
+
+
+async def test_engine_that_fails_ends_neither_channel_nor_room() -> None:
+    class Fails(Rig):
+        failures = 1
+
+        def engines(self):  # type: ignore[no-untyped-def]
+            engines = super().engines()
+            submit = engines.recognizer.submit
+
+            async def failing(request, *, deadline, key=None):  # type: ignore[no-untyped-def]
+                if self.failures and len(request.audio) > 2 * SAMPLE_RATE:
+                    self.failures -= 1
+                    raise RuntimeError("native crash")
+                return await submit(request, deadline=deadline, key=key)
+
+            engines.recognizer.submit = failing  # type: ignore[method-assign]
+            return engines
+
+    from tests.app.serving import interpreter
+
+    async with serving(interpret=interpreter(Fails())) as served:
+        room = await served.room()
+        async with served.connect(room["listener"], ["pt"]) as listener, served.connect(room["speaker"]) as speaker:
+            started = await speaker.start()
+            await speaker.speak(started["channel"], SPEECH)
+            await listener.until("trouble", stage="session")
+            await speaker.speak(started["channel"], SPEECH, len(SPEECH))
+            await speaker.send("stop", channel=started["channel"])
+            closed = await listener.until("closed")
+        assert closed["code"] == "end"
+        assert listener.text("words", "en").count(".") >= 2
+        segments = [m["segment"] for m in listener.texts if m["type"] == "caption" and m["final"]]
+        assert segments == sorted(set(segments))
+
+
+async def test_shutdown_finishes_what_was_said_and_tells_everybody() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["listener"], ["pt"]) as listener, served.connect(room["speaker"]) as speaker:
+            started = await speaker.start()
+            await speaker.speak(started["channel"], SPEECH[: 7 * SAMPLE_RATE])
+            await speaker.send("ping", id=1)
+            await speaker.until("pong")
+            _, code, _ = await asyncio.gather(served.server.drain(), listener.closed(), speaker.closed())
+        assert code == 1012
+        assert listener.texts[-1]["type"] == "ended"
+        assert listener.texts[-1]["code"] == "shutdown"
+        assert listener.text() == listener.text("words", "en").strip().upper() != ""
+
+
+async def test_opus_is_encoded_for_who_asks_and_pcm_for_others() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with (
+            served.connect(room["listener"], [], ["pt"], opus=True) as modern,
+            served.connect(room["listener"], [], ["pt"]) as plain,
+        ):
+            await speak_all(served, room["speaker"])
+            for client in (modern, plain):
+                await _heard(client, 2)
+        assert all(voice.opus for voice in modern.voices)
+        assert not any(voice.opus for voice in plain.voices)
+        assert [v.segment for v in modern.voices] == [v.segment for v in plain.voices]
+
+
+async def _heard(client: Client, count: int) -> None:
+    identity = 0
+    async with asyncio.timeout(10):
+        while len(client.voices) < count:
+            identity += 1
+            await client.send("ping", id=identity)
+            await client.until("pong", id=identity)
+
+
+def test_speech_of_these_tests_has_two_utterances() -> None:
+    assert np.abs(SPEECH[int(0.5 * SAMPLE_RATE) : int(3.5 * SAMPLE_RATE)]).max() > 0.05
+    assert len(SPEECH) == 9 * SAMPLE_RATE
