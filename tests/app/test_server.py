@@ -81,10 +81,10 @@ async def test_listener_that_was_cut_off_gets_the_rest_once_and_in_order() -> No
         async with served.connect(room["listener"], ["pt"]) as whole, served.connect(room["speaker"]) as speaker:
             started = await speaker.start()
             async with served.connect(room["listener"], ["pt"]) as before:
-                await speaker.speak(started["channel"], SPEECH[: 4 * SAMPLE_RATE])
+                await speaker.speak(started["channel"], SPEECH[: 5 * SAMPLE_RATE])
                 last = await before.until("words")
                 before.socket.transport.abort()
-            await speaker.speak(started["channel"], SPEECH[4 * SAMPLE_RATE :], 4 * SAMPLE_RATE)
+            await speaker.speak(started["channel"], SPEECH[5 * SAMPLE_RATE :], 5 * SAMPLE_RATE)
             await speaker.send("stop", channel=started["channel"])
             await whole.until("closed")
             epoch = before.texts[0]["epoch"]
