@@ -1,0 +1,283 @@
+// What was said, as the room's log tells it. Adding a message twice changes nothing, so that history may come again.
+
+/**
+ * @typedef {import("./protocol.js").ServerMessage} ServerMessage
+ * @typedef {{text: string, final: boolean, same: boolean, pieces: {sequence: number, text: string}[]}} Rendering
+ * committed text of a segment in one language
+ * @typedef {{text: string, language: string, start: number, end: number, sequence: number}} Word
+ * @typedef {{id: string, channel: number, number: number, order: number, start: number, end: number,
+ *   texts: Map<string, Rendering>}} Segment
+ * @typedef {{language: string, name: string, open: boolean, talking: boolean, words: Word[]}} Channel
+ */
+
+export class Captions {
+  constructor() {
+    /** @type {(segment: Segment | null) => void} */
+    this.changed = () => {};
+    this.clear();
+  }
+
+  clear() {
+    /** @type {Set<number>} */
+    this.seen = new Set();
+    /** @type {Map<number, Channel>} */
+    this.channels = new Map();
+    /** @type {Map<string, Segment>} */
+    this._byId = new Map();
+    /** @type {Segment[]} in the order in which they were first written */
+    this.segments = [];
+    /** @type {Map<string, {segment: string, text: string}>} by channel, language and kind */
+    this.tails = new Map();
+    this.ended = "";
+    this.changed(null);
+  }
+
+  /** @param {ServerMessage} message */
+  add(message) {
+    if ("sequence" in message && message.type !== "welcome") {
+      if (this.seen.has(message.sequence)) return;
+      this.seen.add(message.sequence);
+    }
+    switch (message.type) {
+      case "opened":
+        Object.assign(this._channel(message.channel), { language: message.language, name: message.name, open: true });
+        break;
+      case "closed":
+        Object.assign(this._channel(message.channel), { open: false, talking: false });
+        this._forgetTails(message.channel);
+        break;
+      case "ended":
+        this.ended = message.code;
+        this.tails.clear();
+        break;
+      case "talking":
+        this._channel(message.channel).talking = message.active;
+        break;
+      case "words":
+        this._words(message);
+        break;
+      case "caption":
+        this._caption(message);
+        return;
+      case "tail":
+        this._tail(message);
+        break;
+      default:
+        return;
+    }
+    this.changed(null);
+  }
+
+  /** @param {number} number */
+  _channel(number) {
+    let channel = this.channels.get(number);
+    if (!channel) {
+      channel = { language: "", name: "", open: true, talking: false, words: [] };
+      this.channels.set(number, channel);
+    }
+    return channel;
+  }
+
+  /** @param {import("./protocol.js").Words} message */
+  _words(message) {
+    const { words } = this._channel(message.channel);
+    const { sequence, language, text, start_ms: start, end_ms: end } = message;
+    let at = words.length;
+    while (at > 0 && /** @type {Word} */ (words[at - 1]).sequence > sequence) at -= 1;
+    words.splice(at, 0, { sequence, language, text, start, end });
+  }
+
+  /** @param {import("./protocol.js").Caption} message */
+  _caption(message) {
+    const id = `${message.channel}/${message.segment}`;
+    let segment = this._byId.get(id);
+    if (!segment) {
+      segment = {
+        id,
+        channel: message.channel,
+        number: message.segment,
+        order: message.sequence,
+        start: message.start_ms,
+        end: message.end_ms,
+        texts: new Map(),
+      };
+      this._byId.set(id, segment);
+      this.segments.push(segment);
+      this._sort();
+    } else {
+      segment.start = Math.min(segment.start, message.start_ms);
+      segment.end = Math.max(segment.end, message.end_ms);
+      if (message.sequence < segment.order) {
+        segment.order = message.sequence;
+        this._sort();
+      }
+    }
+    const rendering = segment.texts.get(message.language) ?? { text: "", final: false, same: false, pieces: [] };
+    segment.texts.set(message.language, rendering);
+    rendering.pieces.push({ sequence: message.sequence, text: message.text });
+    rendering.pieces.sort((a, b) => a.sequence - b.sequence);
+    rendering.text = rendering.pieces.map((piece) => piece.text).join("");
+    rendering.final ||= message.final;
+    rendering.same = message.same;
+    this.changed(segment);
+  }
+
+  _sort() {
+    const list = this.segments;
+    const last = list.at(-1);
+    const before = list.at(-2);
+    if (last && before && last.order < before.order) list.sort((a, b) => a.order - b.order);
+    else if (list.length > 2) list.sort((a, b) => a.order - b.order);
+  }
+
+  /** @param {import("./protocol.js").Tail} message */
+  _tail(message) {
+    const key = tailKey(message.channel, message.language, message.translated);
+    if (!message.translated) {
+      for (const other of this.tails.keys()) if (other.startsWith(`${message.channel}/source/`)) this.tails.delete(other);
+    }
+    if (message.text) this.tails.set(key, { segment: `${message.channel}/${message.segment}`, text: message.text });
+    else this.tails.delete(key);
+  }
+
+  /** @param {number} channel */
+  _forgetTails(channel) {
+    for (const key of this.tails.keys()) if (key.startsWith(`${channel}/`)) this.tails.delete(key);
+  }
+
+  /**
+   * Text in `language` that may still change: by segment, also of those that have no committed text yet.
+   * @param {string} language
+   * @returns {{channel: number, id: string, text: string}[]}
+   */
+  tentative(language) {
+    const found = [];
+    for (const [key, { segment, text }] of this.tails) {
+      if (key.endsWith(`/target/${language}`)) found.push({ channel: Number.parseInt(key, 10), id: segment, text });
+    }
+    return found;
+  }
+
+  /** The tail of what is being said now on a channel. @param {number} channel */
+  sourceTail(channel) {
+    for (const [key, { text }] of this.tails) if (key.startsWith(`${channel}/source/`)) return text;
+    return "";
+  }
+
+  /**
+   * What was said in a segment: the words that lie between its start and the next one's.
+   * @param {Segment} segment
+   */
+  source(segment) {
+    const words = this.channels.get(segment.channel)?.words ?? [];
+    const next = this._byId.get(`${segment.channel}/${segment.number + 1}`);
+    const from = segment.number === 0 ? -Infinity : segment.start;
+    const until = next ? next.start : segment.end + 1;
+    return pieces(words)
+      .filter((piece) => piece.middle >= from && piece.middle < until)
+      .map((piece) => piece.text)
+      .join("")
+      .trim();
+  }
+
+  /** @param {Segment} segment */
+  sourceLanguage(segment) {
+    for (const [language, rendering] of segment.texts) if (rendering.same) return language;
+    const words = this.channels.get(segment.channel)?.words ?? [];
+    const word = words.find((candidate) => candidate.end > segment.start);
+    return word?.language ?? words.at(-1)?.language ?? "";
+  }
+
+  /** All that was committed in `language`, for comparison. @param {string} language */
+  text(language) {
+    return this.segments.map((segment) => segment.texts.get(language)?.text ?? "").join("");
+  }
+}
+
+/**
+ * @param {number} channel
+ * @param {string} language
+ * @param {boolean} translated
+ */
+const tailKey = (channel, language, translated) => `${channel}/${translated ? "target" : "source"}/${language}`;
+
+/** @type {WeakMap<Word, {text: string, middle: number}[]>} */
+const known = new WeakMap();
+
+/**
+ * Single words with interpolated times.
+ * @param {Word[]} words
+ */
+function pieces(words) {
+  return words.flatMap((word) => {
+    let made = known.get(word);
+    if (!made) {
+      const texts = word.text.match(/\s*\S+(?:\s+$)?/g) ?? [word.text];
+      let done = 0;
+      made = texts.map((text) => {
+        const middle = word.start + ((word.end - word.start) * (done + text.length / 2)) / (word.text.length || 1);
+        done += text.length;
+        return { text, middle };
+      });
+      known.set(word, made);
+    }
+    return made;
+  });
+}
+
+const STOP = /[.!?。！？…؟۔।]["'”’»)\]」』]*\s*$/u;
+const LONGEST = 4; // segments of one paragraph without a full stop
+
+/**
+ * Segments that read as one paragraph: of one channel, up to a full stop. What was once decided stays.
+ */
+export class Paragraphs {
+  /**
+   * @param {Captions} captions
+   * @param {string} language
+   */
+  constructor(captions, language) {
+    this.captions = captions;
+    this.language = language;
+    /** @type {Map<string, boolean>} segment begins a paragraph */
+    this._begins = new Map();
+  }
+
+  /** @returns {Segment[][]} only segments with text in the language */
+  all() {
+    /** @type {Segment[][]} */
+    const made = [];
+    for (const segment of this.captions.segments) {
+      if (!segment.texts.get(this.language)?.text.trim()) continue;
+      const last = made.at(-1);
+      if (!last || this._isFirst(segment, last)) made.push([segment]);
+      else last.push(segment);
+    }
+    return made;
+  }
+
+  /**
+   * @param {Segment} segment
+   * @param {Segment[]} last
+   */
+  _isFirst(segment, last) {
+    let begins = this._begins.get(segment.id);
+    if (begins === undefined) {
+      const before = /** @type {Segment} */ (last.at(-1));
+      const text = before.texts.get(this.language)?.text ?? "";
+      begins = before.channel !== segment.channel || STOP.test(text) || last.length >= LONGEST;
+      this._begins.set(segment.id, begins);
+    }
+    return begins;
+  }
+}
+
+/**
+ * Clauses as one text. Their own spaces count; where both sides lack one and the language has them, it is added.
+ * @param {string[]} texts
+ * @param {string} language
+ */
+export function joined(texts, language) {
+  const gap = ["ja", "zh", "yue", "th", "lo", "km", "my"].includes(language) ? "" : " ";
+  return texts.reduce((all, text) => all + (/\s$/.test(all) || /^\s/.test(text) || !all ? "" : gap) + text, "").trim();
+}

@@ -1,0 +1,185 @@
+// Sound from a microphone, a tab or a file, as blocks of 16 kHz from the capture worklet.
+
+/** Why there is no sound; `code` names a sentence of the dictionaries. */
+export class CaptureError extends Error {
+  /** @param {"insecure" | "in-app" | "mic-refused" | "mic-missing" | "mic-busy" | "tab-refused" | "tab-silent" | "file-unreadable"
+   *   | "capture-failed"} code */
+  constructor(code) {
+    super(code);
+    this.code = code;
+  }
+}
+
+const IN_APP = /FBAN|FBAV|Instagram|Line\/|MicroMessenger|TikTok|Snapchat|LinkedInApp|GSA\//;
+
+/** What keeps this page from hearing anything, before anything is asked of the person. */
+export function obstacle() {
+  if (!isSecureContext) return new CaptureError("insecure");
+  if (!navigator.mediaDevices?.getUserMedia) return new CaptureError(IN_APP.test(navigator.userAgent) ? "in-app" : "mic-missing");
+  return null;
+}
+
+/**
+ * @typedef {{samples: Int16Array, peak: number, rms: number}} Block 50 ms at 16 kHz
+ * @typedef {{kind: "microphone", device: string} | {kind: "tab"} | {kind: "file", file: File}} SourceChoice
+ */
+
+export class Capture {
+  /**
+   * @param {(block: Block) => void} onblock
+   * @param {() => void} onended the device, the tab or the file ended by itself
+   */
+  constructor(onblock, onended) {
+    this._onblock = onblock;
+    this._onended = onended;
+    /** @type {AudioContext | null} */
+    this._context = null;
+    /** @type {AudioWorkletNode | null} */
+    this._node = null;
+    /** @type {MediaStream | null} */
+    this._stream = null;
+    /** @type {HTMLAudioElement | null} of a file: its playing is the clock */
+    this.player = null;
+    /** @type {GainNode | null} how loud a file is heard here */
+    this._monitor = null;
+    /** what the browser really does with the sound */
+    this.settings = /** @type {MediaTrackSettings} */ ({});
+  }
+
+  /** From a tap. Raises `CaptureError`. @param {SourceChoice} choice */
+  async start(choice) {
+    const stream = choice.kind === "file" ? null : await open(choice);
+    this._stream = stream;
+    const context = new AudioContext({ latencyHint: "interactive" });
+    this._context = context;
+    try {
+      await context.audioWorklet.addModule(new URL("./worklets/capture.js", import.meta.url));
+      const node = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
+      this._node = node;
+      node.port.onmessage = (event) => {
+        if (event.data.samples) this._onblock(event.data);
+      };
+      const source = choice.kind === "file" ? await this._file(context, choice.file) : this._live(context, stream);
+      source.connect(node);
+      await context.resume();
+    } catch (error) {
+      await this.stop();
+      throw error instanceof CaptureError ? error : new CaptureError("capture-failed");
+    }
+  }
+
+  /**
+   * @param {AudioContext} context
+   * @param {MediaStream | null} stream
+   */
+  _live(context, stream) {
+    const track = stream?.getAudioTracks()[0];
+    if (!stream || !track) throw new CaptureError("tab-silent");
+    this.settings = track.getSettings();
+    track.addEventListener("ended", () => this._onended());
+    return context.createMediaStreamSource(stream);
+  }
+
+  /**
+   * @param {AudioContext} context
+   * @param {File} file
+   */
+  async _file(context, file) {
+    const player = new Audio(URL.createObjectURL(file));
+    this.player = player;
+    player.addEventListener("ended", () => this._onended());
+    const source = context.createMediaElementSource(player);
+    this._monitor = new GainNode(context, { gain: 0.25 });
+    source.connect(this._monitor).connect(context.destination);
+    try {
+      await context.resume();
+      await player.play();
+    } catch {
+      throw new CaptureError("file-unreadable");
+    }
+    return source;
+  }
+
+  /** Sends silence, so that time goes on. @param {boolean} muted */
+  mute(muted) {
+    this._node?.port.postMessage(muted ? "mute" : "unmute");
+  }
+
+  /** The original beneath the interpretation. @param {number} gain */
+  duck(gain) {
+    if (this._context) this._monitor?.gain.setTargetAtTime(gain, this._context.currentTime, 0.1);
+  }
+
+  /** Hands on what is still inside, then lets go of everything. */
+  async stop() {
+    const node = this._node;
+    if (node && this._context?.state === "running") {
+      await new Promise((resolve) => {
+        const limit = setTimeout(resolve, 300);
+        node.port.onmessage = (event) => {
+          if (event.data.samples) this._onblock(event.data);
+          if (!event.data.flushed) return;
+          clearTimeout(limit);
+          resolve(null);
+        };
+        node.port.postMessage("flush");
+      });
+    }
+    this._node = null;
+    for (const track of this._stream?.getTracks() ?? []) track.stop();
+    this._stream = null;
+    if (this.player) {
+      this.player.pause();
+      URL.revokeObjectURL(this.player.src);
+      this.player = null;
+    }
+    await this._context?.close();
+    this._context = null;
+  }
+}
+
+/** @param {{kind: "microphone", device: string} | {kind: "tab"}} choice */
+async function open(choice) {
+  const blocked = obstacle();
+  if (blocked) throw blocked;
+  try {
+    if (choice.kind === "tab") return await tab();
+    return await navigator.mediaDevices.getUserMedia({
+      audio: {
+        ...(choice.device ? { deviceId: { exact: choice.device } } : {}),
+        channelCount: { ideal: 1 },
+        echoCancellation: { ideal: true },
+        noiseSuppression: { ideal: true },
+        autoGainControl: { ideal: true },
+      },
+    });
+  } catch (error) {
+    if (error instanceof CaptureError) throw error;
+    const name = error instanceof DOMException ? error.name : "";
+    if (choice.kind === "tab") throw new CaptureError("tab-refused");
+    if (name === "NotAllowedError" || name === "SecurityError") throw new CaptureError("mic-refused");
+    if (name === "NotReadableError") throw new CaptureError("mic-busy");
+    throw new CaptureError("mic-missing");
+  }
+}
+
+async function tab() {
+  if (!navigator.mediaDevices.getDisplayMedia) throw new CaptureError("tab-refused");
+  const options = {
+    video: true, // a request without it is rejected
+    audio: { echoCancellation: false, noiseSuppression: false, autoGainControl: false, suppressLocalAudioPlayback: false },
+    systemAudio: "include",
+    selfBrowserSurface: "exclude",
+  };
+  const stream = await navigator.mediaDevices.getDisplayMedia(options);
+  for (const track of stream.getVideoTracks()) track.enabled = false;
+  if (stream.getAudioTracks().length) return stream;
+  for (const track of stream.getTracks()) track.stop();
+  throw new CaptureError("tab-silent");
+}
+
+/** Microphones; their names are known only after one was granted. */
+export async function microphones() {
+  const devices = (await navigator.mediaDevices?.enumerateDevices?.()) ?? [];
+  return devices.filter((device) => device.kind === "audioinput" && device.deviceId);
+}
