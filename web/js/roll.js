@@ -1,0 +1,264 @@
+// The caption lines: committed text, then what may still change. Text only ever moves up, by whole lines.
+
+import { joined, Paragraphs } from "./captions.js";
+import { h } from "./dom.js";
+import { direction } from "./languages.js";
+
+const KEPT = 4; // paragraphs in the lines; older ones are in the history
+const READ_MS = 600; // a line stays at least this long, unless more than `HURRY` lines wait
+const HURRY = 2;
+
+/** @typedef {import("./captions.js").Captions} Captions */
+
+export class Roll {
+  /**
+   * @param {Captions} captions
+   * @param {{painted?: (arrived: number) => void, tentative?: boolean}} [options]
+   */
+  constructor(captions, options = {}) {
+    this.captions = captions;
+    this.options = options;
+    this.flow = h("div", { class: "flow" });
+    // What changes all the time is not for screen readers: the log beside it has the committed text.
+    this.element = h("div", { class: "roll", "aria-hidden": "true" }, this.flow);
+    this.language = "";
+    this.paragraphs = new Paragraphs(captions, "");
+    /** @type {Map<string, {element: HTMLElement, done: Text, open: HTMLElement}>} by first segment */
+    this._shown = new Map();
+    this._offset = 0;
+    this._movedAt = 0;
+    this._frame = 0;
+    this._later = 0;
+    this._arrived = 0;
+  }
+
+  /** @param {string} language */
+  show(language) {
+    this.language = language;
+    this.paragraphs = new Paragraphs(this.captions, language);
+    this.flow.lang = language;
+    this.flow.dir = direction(language);
+    this._shown.clear();
+    this.flow.replaceChildren();
+    this._move(0);
+    this.update();
+  }
+
+  /** Draw with the next frame. @param {boolean} [committed] */
+  update(committed = false) {
+    if (committed && !this._arrived) this._arrived = performance.now();
+    this._frame ||= requestAnimationFrame(() => {
+      this._frame = 0;
+      this._draw();
+      const arrived = this._arrived;
+      this._arrived = 0;
+      // After the frame's own rendering: a message posted from it runs when it was painted.
+      if (arrived) afterPaint(() => this.options.painted?.(arrived));
+    });
+  }
+
+  _draw() {
+    const all = this.paragraphs.all();
+    const shown = all.slice(-KEPT);
+    const tails = this.options.tentative === false ? [] : this.captions.tentative(this.language);
+    const wanted = new Set(shown.map((paragraph) => paragraph[0]?.id ?? ""));
+    for (const [id, { element }] of this._shown) {
+      if (wanted.has(id)) continue;
+      this._offset = Math.max(0, this._offset - element.offsetHeight - gap(element));
+      element.remove();
+      this._shown.delete(id);
+    }
+    for (const paragraph of shown) {
+      const text = joined(paragraph.map((segment) => segment.texts.get(this.language)?.text ?? ""), this.language);
+      const ids = new Set(paragraph.map((segment) => segment.id));
+      const mine = tails.filter((tail) => ids.has(tail.id) && paragraph.at(-1)?.id === tail.id);
+      this._paragraph(paragraph[0]?.id ?? "", text, mine.map((tail) => tail.text).join(""));
+    }
+    this._fresh(tails, all.at(-1) ?? []);
+    this._scroll();
+  }
+
+  /**
+   * A segment that has no committed text yet: behind the last paragraph.
+   * @param {{channel: number, id: string, text: string}[]} tails
+   * @param {import("./captions.js").Segment[]} last
+   */
+  _fresh(tails, last) {
+    const known = new Set(this.captions.segments.filter((s) => s.texts.get(this.language)?.text.trim()).map((s) => s.id));
+    const fresh = tails.filter((tail) => !known.has(tail.id));
+    const row = this._shown.get(last[0]?.id ?? "");
+    for (const tail of fresh) {
+      if (row && last[0]?.channel === tail.channel) row.open.textContent += spaced(row.done.data + row.open.textContent, tail.text);
+    }
+    const orphans = fresh.filter((tail) => !(row && last[0]?.channel === tail.channel));
+    if (orphans.length) this._paragraph("tail", "", orphans.map((tail) => tail.text.trim()).join(" "));
+    else {
+      this._shown.get("tail")?.element.remove();
+      this._shown.delete("tail");
+    }
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} done
+   * @param {string} open
+   */
+  _paragraph(id, done, open) {
+    let row = this._shown.get(id);
+    if (!row) {
+      const text = document.createTextNode("");
+      const tentative = h("span", { class: "tentative" });
+      row = { element: h("p", null, h("span", { class: "committed" }, text), tentative), done: text, open: tentative };
+      this._shown.set(id, row);
+      this.flow.append(row.element);
+    } else if (id === "tail") this.flow.append(row.element);
+    if (row.done.data !== done) {
+      if (done.startsWith(row.done.data)) row.done.appendData(done.slice(row.done.data.length));
+      else row.done.data = done;
+    }
+    const tail = open && done ? spaced(done, open) : open.trimStart();
+    if (row.open.textContent !== tail) row.open.textContent = tail;
+  }
+
+  /** Up by whole lines, never down: a tail that shrinks leaves its line empty. */
+  _scroll() {
+    clearTimeout(this._later);
+    const room = this.element.clientHeight;
+    const target = Math.max(this._offset, this.flow.scrollHeight - room);
+    if (target <= this._offset) return this._move(this._offset);
+    const line = Number.parseFloat(getComputedStyle(this.flow).lineHeight) || 1;
+    const waiting = Math.round((target - this._offset) / line);
+    const since = performance.now() - this._movedAt;
+    if (since >= READ_MS || waiting > HURRY) {
+      this._movedAt = performance.now();
+      this._move(target);
+    } else this._later = window.setTimeout(() => this._scroll(), READ_MS - since);
+  }
+
+  /** @param {number} offset */
+  _move(offset) {
+    this._offset = offset;
+    this.flow.style.transform = `translateY(${-offset}px)`;
+  }
+}
+
+/** @param {Element} element */
+const gap = (element) => Number.parseFloat(getComputedStyle(element).marginBottom) || 0;
+
+/**
+ * @param {string} before
+ * @param {string} text
+ */
+const spaced = (before, text) => (/^\s|^[\p{P}]/u.test(text) || !/[\p{L}\p{N}\p{P}]$/u.test(before) || /[\p{Lo}。、]$/u.test(before) ? text : ` ${text}`);
+
+/** @param {() => void} action */
+function afterPaint(action) {
+  const channel = new MessageChannel();
+  channel.port1.onmessage = () => {
+    channel.port1.close();
+    action();
+  };
+  channel.port2.postMessage(null);
+}
+
+/**
+ * Committed paragraphs with what was said, oldest first; a quiet log of whole clauses for screen readers.
+ */
+export class History {
+  /**
+   * @param {Captions} captions
+   * @param {{source: () => boolean}} options
+   */
+  constructor(captions, options) {
+    this.captions = captions;
+    this.options = options;
+    this.element = h("ol", { class: "history" });
+    this.log = h("div", { role: "log", class: "hidden" });
+    this.language = "";
+    this.paragraphs = new Paragraphs(captions, "");
+    /** @type {Map<string, {element: HTMLElement, source: HTMLElement, target: HTMLElement, name: HTMLElement}>} */
+    this._rows = new Map();
+    this._announced = new Set();
+    this._frame = 0;
+    this.keep = KEPT - 2;
+  }
+
+  /** @param {string} language */
+  show(language) {
+    this.language = language;
+    this.paragraphs = new Paragraphs(this.captions, language);
+    this.element.replaceChildren();
+    this._rows.clear();
+    this.log.replaceChildren();
+    this.log.lang = language;
+    this._announced = new Set(this.captions.segments.map((segment) => segment.id));
+    this.update();
+  }
+
+  update() {
+    this._frame ||= requestAnimationFrame(() => {
+      this._frame = 0;
+      this._draw();
+    });
+  }
+
+  _draw() {
+    const all = this.paragraphs.all();
+    const several = this.captions.channels.size > 1;
+    for (const paragraph of this.keep ? all.slice(0, -this.keep) : all) this._row(paragraph, several);
+    const wanted = new Set(all.map((paragraph) => paragraph[0]?.id));
+    for (const [id, row] of this._rows) {
+      if (wanted.has(id)) continue;
+      row.element.remove();
+      this._rows.delete(id);
+    }
+    this._announce();
+  }
+
+  /**
+   * @param {import("./captions.js").Segment[]} paragraph
+   * @param {boolean} several
+   */
+  _row(paragraph, several) {
+    const first = paragraph[0];
+    if (!first) return;
+    let row = this._rows.get(first.id);
+    if (!row) {
+      const name = h("p", { class: "who" });
+      const target = h("p", { class: "said", lang: this.language, dir: direction(this.language) });
+      const source = h("p", { class: "original" });
+      row = { element: h("li", null, name, target, source), source, target, name };
+      const after = [...this._rows.keys()].length;
+      this._rows.set(first.id, row);
+      const next = this.element.children[after];
+      this.element.insertBefore(row.element, next ?? null);
+    }
+    const same = paragraph.every((segment) => segment.texts.get(this.language)?.same);
+    const language = this.captions.sourceLanguage(first);
+    set(row.name, several ? this.captions.channels.get(first.channel)?.name ?? "" : "");
+    set(row.target, joined(paragraph.map((segment) => segment.texts.get(this.language)?.text ?? ""), this.language));
+    set(row.source, same || !this.options.source() ? "" : joined(paragraph.map((s) => this.captions.source(s)), language));
+    row.source.lang = language;
+    row.source.dir = direction(language || "en");
+  }
+
+  /** Whole clauses, once each. */
+  _announce() {
+    for (const segment of this.captions.segments.slice(-30)) {
+      const rendering = segment.texts.get(this.language);
+      if (!rendering?.final || this._announced.has(segment.id)) continue;
+      this._announced.add(segment.id);
+      this.log.append(h("p", null, rendering.text.trim()));
+      while (this.log.children.length > 20) this.log.firstElementChild?.remove();
+    }
+  }
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {string} text
+ */
+function set(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+  element.hidden = !text;
+}

@@ -1,0 +1,191 @@
+// What every page in a room shares: the link's token, the connection, the captions, the delay, and what to tell people.
+
+import { Captions } from "./captions.js";
+import { Connection } from "./connection.js";
+import { Delay } from "./delay.js";
+import { button, fill, h } from "./dom.js";
+import { seconds, t } from "./i18n/index.js";
+import { CLOSE } from "./protocol.js";
+
+/** @typedef {import("./i18n/index.js").Key} Key */
+
+/** The token and options behind `#`, where they stay: they reach neither a server's log nor a Referer. */
+export function fragment() {
+  const [token = "", ...rest] = location.hash.slice(1).split("&");
+  return { token, options: new URLSearchParams(rest.join("&")) };
+}
+
+/**
+ * @param {string} page
+ * @param {string} token
+ * @param {Record<string, string>} [options]
+ */
+export function link(page, token, options = {}) {
+  const more = new URLSearchParams(options).toString();
+  return new URL(`${page}#${token}${more ? `&${more}` : ""}`, new URL(".", location.href)).href;
+}
+
+/** @type {Partial<Record<number, Key>>} */
+const REASONS = {
+  [CLOSE.unauthorised]: "error.link",
+  [CLOSE.forbidden]: "error.role",
+  [CLOSE.ended]: "error.ended",
+  [CLOSE.version]: "error.version",
+  [CLOSE.flood]: "error.flood",
+  [CLOSE.malformed]: "error.protocol",
+};
+
+/** @type {Record<string, Key>} */
+const REFUSALS = {
+  engine: "error.engine",
+  "unknown-language": "error.language",
+  "too-many-channels": "error.channels",
+  "host-only": "error.role",
+};
+
+export class Room {
+  /**
+   * @param {import("./protocol.js").Wanted} wanted
+   * @param {{message?: (message: import("./protocol.js").ServerMessage) => void,
+   *   voice?: (voice: import("./protocol.js").Voice) => void, status?: () => void, speaker?: boolean}} [handlers]
+   */
+  constructor(wanted, handlers = {}) {
+    this.handlers = handlers;
+    this.captions = new Captions();
+    this.delay = new Delay();
+    this.notices = h("div", { class: "notices", role: "status" });
+    this.state = h("span", { class: "state", id: "state" }, t("connecting"));
+    /** @type {string[]} */
+    this.languages = [];
+    /** @type {"" | "host" | "speaker" | "listener"} */
+    this.role = "";
+    this.demo = false;
+    this._wasOpen = false;
+    this._newest = 0; // of the log when we were welcomed: what is older comes as history
+    this.connection = new Connection(fragment().token, wanted, {
+      message: (message) => this._message(message),
+      voice: (voice) => handlers.voice?.(voice),
+      status: (status) => this._status(status),
+    });
+    setInterval(() => this._showDelay(), 500);
+  }
+
+  open() {
+    if (!fragment().token) return this.tell("link", "error.no-link", { danger: true, home: true });
+    this.connection.open();
+  }
+
+  /** @param {import("./protocol.js").ServerMessage} message */
+  _message(message) {
+    switch (message.type) {
+      case "welcome":
+        this._welcome(message);
+        break;
+      case "caption":
+        if (message.sequence > this._newest && !this.captions.seen.has(message.sequence)) {
+          this.delay.live(message, this.connection.oneWay);
+        }
+        break;
+      case "ended":
+        this._ended(message.code);
+        break;
+      case "closed":
+        if (message.code !== "end") this.tell("engine", "error.engine", { detail: message.message });
+        break;
+      case "refused":
+        this.tell("refused", REFUSALS[message.code] ?? "error.engine");
+        break;
+      case "lag":
+        if (message.misses?.length) this._late();
+        break;
+    }
+    this.captions.add(message);
+    this.handlers.message?.(message);
+  }
+
+  /** @param {import("./protocol.js").Welcome} message */
+  _welcome(message) {
+    const hadText = this.captions.seen.size > 0;
+    if (!message.recovered) {
+      this.captions.clear();
+      this.delay.clear();
+    }
+    this._newest = message.sequence;
+    this.languages = message.languages;
+    this.role = message.role;
+    this.demo = message.demo;
+    if (this._wasOpen) this.tell("connection", hadText && !message.recovered ? "gap" : "back", { passing: true });
+    else this.untell("connection");
+    this._wasOpen = true;
+  }
+
+  /** @param {string} code */
+  _ended(code) {
+    const key = /** @type {Key} */ (`room.ended.${code}`);
+    this.tell("ended", key, { home: true });
+  }
+
+  _late() {
+    this.tell("late", "error.degraded", { passing: true });
+  }
+
+  /** @param {import("./connection.js").Status} status */
+  _status(status) {
+    document.documentElement.dataset.connection = status.phase;
+    this.state.classList.toggle("live", status.phase === "open");
+    if (status.phase === "lost") {
+      const key = !this._wasOpen ? "error.server" : this.handlers.speaker ? "lost.speaker" : "lost";
+      this.tell("connection", status.code === CLOSE.busy ? "error.busy" : key, { danger: true });
+    } else if (status.phase === "over" && status.code !== 1000 && !this.captions.ended) {
+      this.tell("connection", REASONS[status.code] ?? "error.server", { danger: true, home: true });
+    }
+    this._showDelay();
+    this.handlers.status?.();
+  }
+
+  _showDelay() {
+    const { phase } = this.connection.status;
+    const talking = [...this.captions.channels.values()].some((channel) => channel.open);
+    const delay = this.delay.caption;
+    let text = t("connecting");
+    if (this.captions.ended || phase === "over") text = "";
+    else if (phase === "lost") text = "…";
+    else if (phase === "open") text = delay !== null && talking ? t("behind", { s: seconds(delay) }) : t("live");
+    if (delay !== null && this.delay.voice !== null && phase === "open" && this._voiceShown) {
+      text += ` · ${t("behind.voice", { s: seconds(this.delay.voice) })}`;
+    }
+    if (this.state.textContent !== text) this.state.textContent = text;
+  }
+
+  /** Whether the voice's delay is of interest. */
+  _voiceShown = false;
+
+  /**
+   * @param {string} id one notice of a kind at a time
+   * @param {Key} key
+   * @param {{danger?: boolean, home?: boolean, passing?: boolean, detail?: string, again?: () => void,
+   *   values?: Record<string, string | number>}} [options]
+   */
+  tell(id, key, options = {}) {
+    let notice = /** @type {HTMLElement | null} */ (this.notices.querySelector(`[data-id="${id}"]`));
+    if (!notice) {
+      notice = h("div", { data: { id } });
+      this.notices.append(notice);
+    }
+    notice.className = `notice ${options.danger ? "danger" : ""}`;
+    const { again } = options;
+    fill(
+      notice,
+      h("p", null, t(key, options.values)),
+      options.detail ? h("p", { class: "quiet" }, options.detail) : null,
+      again ? button(t("again"), again) : null,
+      options.home ? h("a", { class: "button", href: "./" }, t("room.again")) : null,
+    );
+    if (options.passing) setTimeout((shown) => shown.remove(), 6000, notice);
+  }
+
+  /** @param {string} id */
+  untell(id) {
+    this.notices.querySelector(`[data-id="${id}"]`)?.remove();
+  }
+}
