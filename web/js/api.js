@@ -1,0 +1,50 @@
+// The few things that are asked over HTTP: what the server can do, a new room, the recording.
+
+/** @typedef {{languages: string[], voices: string[], sources: string[], demo: {language: string} | null}} Info */
+
+/** @type {Info} */
+const UNKNOWN = { languages: ["en", "pt", "ja", "es", "fr", "de"], voices: [], sources: [], demo: { language: "en" } };
+
+/** Why a request did not succeed: `code` is the server's, `busy` where it is full, `server` where nothing answered. */
+export class ApiError extends Error {
+  /** @param {string} code */
+  constructor(code) {
+    super(code);
+    this.code = code;
+  }
+}
+
+/** @returns {Promise<Info>} */
+export async function info() {
+  try {
+    return { ...UNKNOWN, ...(await call("GET", "api/info")) };
+  } catch {
+    return UNKNOWN;
+  }
+}
+
+/** @returns {Promise<{host: string, speaker: string, listener: string}>} */
+export const createRoom = () => call("POST", "api/rooms", {});
+
+/** A room in which the bundled recording is played. @returns {Promise<{listener: string}>} */
+export const createDemo = () => call("POST", "api/demo", {});
+
+/**
+ * @param {"GET" | "POST"} method
+ * @param {string} path
+ * @param {unknown} [body]
+ */
+async function call(method, path, body) {
+  let response;
+  try {
+    response = await fetch(new URL(path, new URL(".", location.href)), {
+      method,
+      referrerPolicy: "no-referrer",
+      ...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+    });
+  } catch {
+    throw new ApiError("server");
+  }
+  if (response.ok) return response.json();
+  throw new ApiError(response.status === 429 || response.status === 503 ? "busy" : "server");
+}

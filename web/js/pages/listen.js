@@ -1,0 +1,191 @@
+// Captions first; the voice, the text so far and the colours are one tap away.
+
+import { button, fill, h, icon, relabel, sheet, toggle } from "../dom.js";
+import { setUp, seconds, t } from "../i18n/index.js";
+import { nativeName, ordered, preferred } from "../languages.js";
+import { LatencyPanel } from "../latency.js";
+import { BEHIND_S, Playback } from "../playback.js";
+import { apply, prefs, remember } from "../prefs.js";
+import { opusWorks } from "../opus.js";
+import { fragment, Room } from "../room.js";
+import { History, Roll } from "../roll.js";
+import { Awake, brand, languageRow, openDisplay, openSave } from "../settings.js";
+
+apply();
+await setUp();
+const app = /** @type {HTMLElement} */ (document.getElementById("app"));
+app.dataset.ready = "yes";
+
+const asked = fragment().options.get("lang") ?? "";
+let language = asked || prefs.reads || preferred()[0] || "en";
+let withVoice = false;
+let withSource = true;
+const opus = await opusWorks();
+
+const room = new Room(wanted(), {
+  message: take,
+  voice: (voice) => {
+    arrivals.set(`${voice.channel}/${voice.segment}/${voice.language}`, performance.now());
+    if (arrivals.size > 100) arrivals.delete([...arrivals.keys()][0] ?? "");
+    void playback.play(voice);
+  },
+});
+/** @type {Map<string, number>} when a clause's speech arrived */
+const arrivals = new Map();
+const panel = new LatencyPanel();
+const roll = new Roll(room.captions, { painted: (arrived) => room.delay.painted(arrived) });
+const history = new History(room.captions, { source: () => withSource });
+const playback = new Playback({ begun: heard, progress: behind });
+playback.setVolume(prefs.volume);
+const awake = new Awake();
+
+const hint = h("p", { class: "hint" }, t("waiting.speaker"));
+const catching = h("p", { class: "catching", role: "status" });
+const voiceButton = button(t("voice.on"), () => void switchVoice(), { icon: "sound", class: "primary", id: "voice", pressed: false });
+const volume = h("input", {
+  type: "range",
+  min: 0,
+  max: 1,
+  step: 0.05,
+  value: prefs.volume,
+  "aria-label": t("voice.volume"),
+  title: t("voice.volume"),
+  oninput: () => {
+    remember({ volume: Number(volume.value) });
+    playback.setVolume(prefs.volume);
+  },
+});
+volume.hidden = true;
+const newest = button(t("listen.newest"), () => toEnd(), { icon: "close", class: "newest" });
+newest.hidden = true;
+const past = h("div", { class: "past", tabindex: "0", role: "region", "aria-label": t("listen.history"), onscroll: scrolled }, history.element);
+const chips = h("div", { class: "chips-box" });
+
+fill(
+  app,
+  h(
+    "header",
+    { class: "bar top" },
+    brand(),
+    h("h1", { class: "hidden" }, t("listen.title")),
+    room.state,
+    h("span", { class: "spring" }),
+    button(t("display"), () => openDisplay(redraw), { icon: "text", quiet: true, id: "display" }),
+    button(t("save"), () => openSave(room.captions, language), { icon: "save", quiet: true, id: "save" }),
+    button(t("more"), openMore, { icon: "more", quiet: true, id: "more" }),
+  ),
+  room.notices,
+  h("div", { class: "stage" }, past, newest, h("div", { class: "lines" }, hint, roll.element), history.log),
+  h("footer", { class: "bar bottom" }, chips, h("div", { class: "voice" }, voiceButton, volume), catching),
+);
+room.captions.changed = () => update();
+history.show(language);
+roll.show(language);
+room.open();
+void awake.hold();
+addEventListener("resize", redraw);
+Object.assign(window, { tsuyaku: { room, playback, roll, text: () => room.captions.text(language) } });
+
+function wanted() {
+  return { captions: [language], voices: withVoice ? [language] : [], source: true, tentative: true, opus };
+}
+
+function update() {
+  roll.update(true);
+  history.update();
+  const speaking = room.captions.segments.length > 0 || room.captions.tails.size > 0;
+  hint.hidden = speaking || room.captions.ended !== "";
+  hint.textContent = room.captions.channels.size ? t("waiting.words") : t("waiting.speaker");
+}
+
+/** @param {import("../protocol.js").ServerMessage} message */
+function take(message) {
+  if (message.type === "welcome") choose(message.languages);
+  else if (message.type === "lag") panel.add(message, room.connection.oneWay);
+}
+
+/** @param {string[]} available */
+function choose(available) {
+  if (!available.includes(language)) {
+    const fallback = preferred().find((code) => available.includes(code)) ?? available[0];
+    if (fallback) change(fallback);
+  }
+  const codes = ordered(available);
+  const first = [language, ...codes.filter((code) => code !== language)];
+  if (!chips.childElementCount) fill(chips, languageRow(t("listen.languages"), first, language, change));
+}
+
+/** @param {string} code */
+function change(code) {
+  language = code;
+  remember({ reads: code });
+  document.title = `${nativeName(code)} · Tsuyaku`;
+  playback.clear();
+  room.connection.want(wanted());
+  history.show(code);
+  roll.show(code);
+  update();
+}
+
+async function switchVoice() {
+  withVoice = !withVoice;
+  try {
+    if (withVoice) await playback.start();
+    else playback.stop();
+  } catch {
+    withVoice = false;
+    room.tell("voice", "error.worklet");
+  }
+  room.voiceShown = withVoice;
+  voiceButton.setAttribute("aria-pressed", String(withVoice));
+  relabel(voiceButton, withVoice ? "silent" : "sound", t(withVoice ? "voice.off" : "voice.on"));
+  volume.hidden = !withVoice;
+  catching.textContent = withVoice ? t("voice.earphones") : "";
+  room.connection.want(wanted());
+}
+
+/**
+ * @param {string} key
+ * @param {number} sourceEnd
+ */
+function heard(key, sourceEnd) {
+  room.delay.sounding(Number.parseInt(key, 10), sourceEnd, room.connection.oneWay);
+  const arrived = arrivals.get(key);
+  if (arrived !== undefined) panel.played(key, performance.now() - arrived);
+  if (catching.textContent === t("voice.earphones")) catching.textContent = "";
+}
+
+/** @param {import("../playback.js").Progress} progress */
+function behind({ waiting, skipped }) {
+  const late = waiting > BEHIND_S ? t("voice.catching-up", { s: seconds(waiting * 1000) }) : "";
+  const text = late || (skipped ? t("voice.skipped", { n: skipped }) : "");
+  if (text !== catching.textContent && (text || waiting > 0)) catching.textContent = text;
+}
+
+function redraw() {
+  history.show(language);
+  roll.show(language);
+}
+
+/** History stays where it is being read, and follows where its end is seen. */
+function scrolled() {
+  newest.hidden = past.scrollHeight - past.scrollTop - past.clientHeight < 40;
+  history.follow = newest.hidden;
+}
+
+function toEnd() {
+  past.scrollTop = past.scrollHeight;
+}
+
+function openMore() {
+  sheet(
+    t("latency"),
+    t("close"),
+    toggle(t("display.source"), withSource, (on) => {
+      withSource = on;
+      history.show(language);
+    }),
+    h("p", { class: "quiet" }, icon("clock"), t("latency.note")),
+    panel.element,
+  );
+}

@@ -1,0 +1,94 @@
+// The first page: what it is, and three ways to begin.
+
+import { ApiError, createDemo, createRoom, info } from "../api.js";
+import { add, button, fill, h, select } from "../dom.js";
+import { INTERFACES, interfaceLanguage, setUp, t } from "../i18n/index.js";
+import { nativeName, ordered, preferred } from "../languages.js";
+import { apply, prefs, remember } from "../prefs.js";
+import { link } from "../room.js";
+import { brand, languageSelect, mark } from "../settings.js";
+
+apply();
+await setUp();
+const app = /** @type {HTMLElement} */ (document.getElementById("app"));
+app.dataset.ready = "yes";
+const facts = await info();
+const languages = ordered(facts.languages);
+const sources = facts.sources.length ? ordered(facts.sources) : languages;
+draw();
+
+function draw() {
+  const notice = h("div", { class: "notices", role: "status" });
+  const spoken = facts.demo?.language ?? "en";
+  const targets = languages.filter((code) => code !== spoken);
+  const reads = [prefs.reads, ...preferred(), "pt"].find((code) => targets.includes(code)) ?? targets[0] ?? "";
+  const speaks = [prefs.speaks, ...preferred(), "en"].find((code) => code === "auto" || sources.includes(code)) ?? "en";
+  remember({ reads, speaks });
+
+  const demo = h(
+    "section",
+    { class: "card" },
+    h("header", null, mark("play"), h("div", null, h("h2", null, t("start.demo")), h("p", null, t("start.demo.note")))),
+    languageSelect(t("start.i-read"), targets, reads, (code) => remember({ reads: code }), { id: "demo-language" }),
+    button(t("start.demo.go"), () => begin(notice, demoLink), { class: "primary wide", id: "demo" }),
+  );
+  const speak = h(
+    "section",
+    { class: "card" },
+    h("header", null, mark("mic"), h("div", null, h("h2", null, t("start.speak")), h("p", null, t("start.speak.note")))),
+    languageSelect(t("start.i-speak"), sources, speaks, (code) => remember({ speaks: code }), { auto: true, id: "speak-language" }),
+    button(t("start.speak"), () => begin(notice, speakLink), { class: "primary wide", id: "speak" }),
+  );
+  const talk = h(
+    "section",
+    { class: "card" },
+    h("header", null, mark("swap"), h("div", null, h("h2", null, t("start.talk")), h("p", null, t("start.talk.note")))),
+    button(t("start.talk"), () => begin(notice, talkLink), { class: "primary wide", id: "talk" }),
+  );
+  fill(
+    app,
+    h("header", { class: "hero" }, h("h1", null, brand()), h("p", { class: "claim" }, t("app.claim"))),
+    notice,
+    h("div", { class: "cards" }, speak, talk, facts.demo ? demo : null),
+    h(
+      "footer",
+      { class: "foot" },
+      h("p", { class: "quiet" }, t("app.private")),
+      select(t("start.interface"), INTERFACES.map((code) => [code, nativeName(code)]), interfaceLanguage(), async (ui) => {
+        remember({ ui });
+        await setUp();
+        draw();
+      }),
+    ),
+  );
+}
+
+async function demoLink() {
+  const { listener } = await createDemo();
+  return link("listen", listener, { lang: prefs.reads });
+}
+
+async function speakLink() {
+  const { host } = await createRoom();
+  return link("speak", host);
+}
+
+async function talkLink() {
+  const { host } = await createRoom();
+  return link("talk", host);
+}
+
+/**
+ * @param {HTMLElement} notice
+ * @param {() => Promise<string>} make
+ */
+async function begin(notice, make) {
+  fill(notice, h("p", { class: "notice" }, t("start.creating")));
+  try {
+    location.href = await make();
+  } catch (error) {
+    fill(notice);
+    const busy = error instanceof ApiError && error.code === "busy";
+    add(notice, [h("p", { class: "notice danger", role: "alert" }, t(busy ? "error.busy" : "error.server"))]);
+  }
+}
