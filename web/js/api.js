@@ -23,18 +23,37 @@ export async function info() {
   }
 }
 
-/** @returns {Promise<{host: string, speaker: string, listener: string}>} */
-export const createRoom = () => call("POST", "api/rooms", {});
+/**
+ * @param {{code?: string, keep_s?: number}} [options]
+ * @returns {Promise<{host: string, speaker: string, listener: string}>}
+ */
+export const createRoom = (options = {}) => call("POST", "api/rooms", options);
 
 /** A room in which the bundled recording is played. @returns {Promise<{listener: string}>} */
 export const createDemo = () => call("POST", "api/demo", {});
+
+/**
+ * The code of a link, drawn by our own server; the link travels in the request's body, which is in no log.
+ * @param {string} text
+ * @returns {Promise<string>} address of the picture
+ */
+export async function qr(text) {
+  return URL.createObjectURL(await (await request("POST", "api/qr", { text })).blob());
+}
 
 /**
  * @param {"GET" | "POST"} method
  * @param {string} path
  * @param {unknown} [body]
  */
-async function call(method, path, body) {
+const call = async (method, path, body) => (await request(method, path, body)).json();
+
+/**
+ * @param {"GET" | "POST"} method
+ * @param {string} path
+ * @param {unknown} [body]
+ */
+async function request(method, path, body) {
   let response;
   try {
     response = await fetch(new URL(path, new URL(".", location.href)), {
@@ -45,6 +64,6 @@ async function call(method, path, body) {
   } catch {
     throw new ApiError("server");
   }
-  if (response.ok) return response.json();
+  if (response.ok) return response;
   throw new ApiError(response.status === 429 || response.status === 503 ? "busy" : "server");
 }

@@ -14,10 +14,6 @@ export class Captions {
   constructor() {
     /** @type {(segment: Segment | null) => void} */
     this.changed = () => {};
-    this.clear();
-  }
-
-  clear() {
     /** @type {Set<number>} */
     this.seen = new Set();
     /** @type {Map<number, Channel>} */
@@ -28,6 +24,15 @@ export class Captions {
     this.segments = [];
     /** @type {Map<string, {segment: string, text: string}>} by channel, language and kind */
     this.tails = new Map();
+    this.ended = "";
+  }
+
+  clear() {
+    this.seen.clear();
+    this.channels.clear();
+    this._byId.clear();
+    this.segments = [];
+    this.tails.clear();
     this.ended = "";
     this.changed(null);
   }
@@ -81,6 +86,7 @@ export class Captions {
   /** @param {import("./protocol.js").Words} message */
   _words(message) {
     const { words } = this._channel(message.channel);
+    this._forgetTails(message.channel, "source");
     const { sequence, language, text, start_ms: start, end_ms: end } = message;
     let at = words.length;
     while (at > 0 && /** @type {Word} */ (words[at - 1]).sequence > sequence) at -= 1;
@@ -90,6 +96,7 @@ export class Captions {
   /** @param {import("./protocol.js").Caption} message */
   _caption(message) {
     const id = `${message.channel}/${message.segment}`;
+    this.tails.delete(tailKey(message.channel, message.language, true));
     let segment = this._byId.get(id);
     if (!segment) {
       segment = {
@@ -133,16 +140,18 @@ export class Captions {
   /** @param {import("./protocol.js").Tail} message */
   _tail(message) {
     const key = tailKey(message.channel, message.language, message.translated);
-    if (!message.translated) {
-      for (const other of this.tails.keys()) if (other.startsWith(`${message.channel}/source/`)) this.tails.delete(other);
-    }
+    if (!message.translated) this._forgetTails(message.channel, "source");
     if (message.text) this.tails.set(key, { segment: `${message.channel}/${message.segment}`, text: message.text });
     else this.tails.delete(key);
   }
 
-  /** @param {number} channel */
-  _forgetTails(channel) {
-    for (const key of this.tails.keys()) if (key.startsWith(`${channel}/`)) this.tails.delete(key);
+  /**
+   * What is committed replaces the tail before it.
+   * @param {number} channel
+   * @param {string} [kind]
+   */
+  _forgetTails(channel, kind = "") {
+    for (const key of this.tails.keys()) if (key.startsWith(`${channel}/${kind}`)) this.tails.delete(key);
   }
 
   /**

@@ -28,6 +28,8 @@ export class Connection {
    */
   constructor(token, wanted, handlers) {
     this.token = token;
+    /** of the room, where its host set one */
+    this.code = "";
     this.wanted = wanted;
     this.handlers = handlers;
     /** @type {WebSocket | null} */
@@ -117,6 +119,7 @@ export class Connection {
           version: VERSION,
           token: this.token,
           wanted: this.wanted,
+          code: this.code,
           ...(known ? { resume: { epoch: this.epoch, sequence: this.sequence } } : {}),
         }),
       );

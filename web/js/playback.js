@@ -1,5 +1,6 @@
 // Spoken interpretation: frames from the connection into the player worklet, and what it says of them.
 
+import { decodeOpus } from "./opus.js";
 import { Resampler } from "./resample.js";
 
 export const BEHIND_S = 3; // waiting speech from which on a person is told
@@ -32,6 +33,8 @@ export class Playback {
     /** @type {Float32Array[]} */
     this._last = [];
     this._lastKey = "";
+    this._queue = Promise.resolve();
+    this._generation = 0;
   }
 
   /** To be called from a tap: browsers let sound begin only then. */
@@ -57,6 +60,7 @@ export class Playback {
   }
 
   clear() {
+    this._generation += 1;
     this._node?.port.postMessage({ clear: true });
     this._streams.clear();
     this.waiting = 0;
@@ -76,11 +80,28 @@ export class Playback {
     return Math.sqrt(block.reduce((sum, value) => sum + value * value, 0) / block.length);
   }
 
-  /** @param {Voice} voice */
+  /**
+   * Frames sound in the order in which they are given.
+   * @param {Voice} voice
+   */
   play(voice) {
+    const decoded = voice.opus ? decodeOpus(voice.data) : Promise.resolve({ rate: voice.rate, samples: floats(voice.data) });
+    const generation = this._generation;
+    this._queue = this._queue.then(async () => {
+      const { rate, samples } = await decoded.catch(() => ({ rate: 48000, samples: new Float32Array(0) }));
+      if (generation === this._generation) this._play(voice, rate, samples);
+    });
+  }
+
+  /**
+   * @param {Voice} voice
+   * @param {number} rate Hz
+   * @param {Float32Array} raw
+   */
+  _play(voice, rate, raw) {
     if (!this.on || !this.context || !this._node) return;
     const key = `${voice.channel}/${voice.segment}/${voice.language}`;
-    let samples = this._resampled(key, voice.rate, floats(voice.data));
+    let samples = this._resampled(key, rate, raw);
     if (voice.last) {
       const rest = this._streams.get(key)?.resampler.flush() ?? new Float32Array(0);
       samples = concatenated([samples, rest]);

@@ -4,9 +4,9 @@ export const VERSION = 1;
 export const SAMPLE_RATE = 16000; // Hz, of the uplink
 
 /**
- * @typedef {{captions: string[], voices: string[], source: boolean, tentative: boolean}} Wanted
+ * @typedef {{captions: string[], voices: string[], source: boolean, tentative: boolean, opus: boolean}} Wanted
  * @typedef {{type: "welcome", version: number, role: "host" | "speaker" | "listener", epoch: string, sequence: number,
- *   recovered: boolean, languages: string[], demo: boolean}} Welcome
+ *   recovered: boolean, languages: string[], keep_s: number, demo: boolean}} Welcome
  * @typedef {{type: "links", speaker: string, listener: string}} Links
  * @typedef {{type: "started", key: string, channel: number, position: number}} Started
  * @typedef {{type: "confirmed", channel: number, position: number}} Confirmed
@@ -14,7 +14,7 @@ export const SAMPLE_RATE = 16000; // Hz, of the uplink
  *   end_ms: number, emitted_ms: number}} Words
  * @typedef {{type: "caption", sequence: number, channel: number, language: string, segment: number, text: string,
  *   final: boolean, same: boolean, start_ms: number, end_ms: number, emitted_ms: number}} Caption
- * @typedef {{type: "opened", sequence: number, channel: number, language: string, name: string}} Opened
+ * @typedef {{type: "opened", sequence: number, channel: number, language: string, name: string, room_ms: number}} Opened
  * @typedef {{type: "closed", sequence: number, channel: number, code: string, message: string}} Closed
  * @typedef {{type: "ended", sequence: number, code: string}} Ended
  * @typedef {{type: "tail", channel: number, language: string, translated: boolean, segment: number, text: string}} Tail
@@ -22,16 +22,18 @@ export const SAMPLE_RATE = 16000; // Hz, of the uplink
  * @typedef {{type: "state", listeners: number, captions: Record<string, number>, voices: Record<string, number>}} State
  * @typedef {{type: "lag", channel: number, language: string, segment: number, end_to_end_ms: number,
  *   stages: Record<string, number>, misses?: string[]}} Lag
+ * @typedef {{type: "trouble", channel: number, stage: string, language: string, code: string}} Trouble
  * @typedef {{type: "pong", id: number}} Pong
  * @typedef {{type: "refused", code: string, message: string}} Refused
  * @typedef {Welcome | Links | Started | Confirmed | Words | Caption | Opened | Closed | Ended | Tail | Talking | State
- *   | Lag | Pong | Refused} ServerMessage
+ *   | Lag | Trouble | Pong | Refused} ServerMessage
  */
 
 /** Why the server closed the socket. */
 export const CLOSE = /** @type {const} */ ({
   malformed: 4400,
   unauthorised: 4401,
+  code: 4402,
   forbidden: 4403,
   ended: 4410,
   version: 4426,
@@ -41,7 +43,7 @@ export const CLOSE = /** @type {const} */ ({
 });
 
 /** @type {ReadonlySet<number>} */
-const FINAL = new Set([CLOSE.malformed, CLOSE.unauthorised, CLOSE.forbidden, CLOSE.ended, CLOSE.version, CLOSE.flood]);
+const FINAL = new Set([CLOSE.malformed, CLOSE.unauthorised, CLOSE.code, CLOSE.forbidden, CLOSE.ended, CLOSE.version, CLOSE.flood]);
 
 /** @param {number} code */
 export const retries = (code) => !FINAL.has(code);
@@ -66,19 +68,20 @@ export function encodeUplink(channel, sequence, position, samples) {
 
 /**
  * @typedef {{channel: number, sequence: number, segment: number, rate: number, sourceEnd: number, language: string,
- *   last: boolean, data: Uint8Array}} Voice
+ *   last: boolean, opus: boolean, data: Uint8Array}} Voice
  */
 
 /**
- * Kind 2: synthetic speech.
+ * Kind 2, PCM, and 3, Opus packets: synthetic speech.
  * @param {ArrayBuffer} frame
  * @returns {Voice | null} null for a kind that this page does not know
  */
 export function decodeVoice(frame) {
   const view = new DataView(frame);
-  if (frame.byteLength < 28 || view.getUint8(0) !== 2) return null;
+  if (frame.byteLength < 28 || ![2, 3].includes(view.getUint8(0))) return null;
   const name = new Uint8Array(frame, 20, 8);
   return {
+    opus: view.getUint8(0) === 3,
     last: view.getUint8(1) === 1,
     channel: view.getUint16(2, true),
     sequence: view.getUint32(4, true),

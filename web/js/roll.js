@@ -181,6 +181,7 @@ export class History {
     this._announced = new Set();
     this._frame = 0;
     this.keep = KEPT - 2;
+    this.follow = true; // the end is in view and stays there
   }
 
   /** @param {string} language */
@@ -212,6 +213,8 @@ export class History {
       row.element.remove();
       this._rows.delete(id);
     }
+    const box = this.element.parentElement;
+    if (this.follow && box) box.scrollTop = box.scrollHeight;
     this._announce();
   }
 

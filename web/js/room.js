@@ -40,6 +40,7 @@ const REFUSALS = {
   engine: "error.engine",
   "unknown-language": "error.language",
   "too-many-channels": "error.channels",
+  busy: "error.busy",
   "host-only": "error.role",
 };
 
@@ -60,6 +61,8 @@ export class Room {
     /** @type {"" | "host" | "speaker" | "listener"} */
     this.role = "";
     this.demo = false;
+    /** whether the voice's delay is of interest */
+    this.voiceShown = false;
     this._wasOpen = false;
     this._newest = 0; // of the log when we were welcomed: what is older comes as history
     this.connection = new Connection(fragment().token, wanted, {
@@ -94,6 +97,9 @@ export class Room {
         break;
       case "refused":
         this.tell("refused", REFUSALS[message.code] ?? "error.engine");
+        break;
+      case "trouble":
+        this.tell(`trouble ${message.stage}`, "error.engine", { detail: message.code, passing: true });
         break;
       case "lag":
         if (message.misses?.length) this._late();
@@ -136,11 +142,27 @@ export class Room {
     if (status.phase === "lost") {
       const key = !this._wasOpen ? "error.server" : this.handlers.speaker ? "lost.speaker" : "lost";
       this.tell("connection", status.code === CLOSE.busy ? "error.busy" : key, { danger: true });
-    } else if (status.phase === "over" && status.code !== 1000 && !this.captions.ended) {
+    } else if (status.phase === "over" && status.code === CLOSE.code) this._askCode();
+    else if (status.phase === "over" && status.code !== 1000 && !this.captions.ended) {
       this.tell("connection", REASONS[status.code] ?? "error.server", { danger: true, home: true });
     }
     this._showDelay();
     this.handlers.status?.();
+  }
+
+  _askCode() {
+    const field = h("input", { type: "text", id: "code", maxlength: 32, autocomplete: "off", "aria-label": t("room.code") });
+    const enter = (/** @type {Event} */ event) => {
+      event.preventDefault();
+      this.connection.code = field.value.trim();
+      this.untell("connection");
+      this.connection.open();
+    };
+    this.tell("connection", "room.code.ask", {});
+    this.notices.querySelector('[data-id="connection"]')?.append(
+      h("form", { class: "row", onsubmit: enter }, field, h("button", { type: "submit", class: "button primary" }, t("ok"))),
+    );
+    field.focus();
   }
 
   _showDelay() {
@@ -151,14 +173,11 @@ export class Room {
     if (this.captions.ended || phase === "over") text = "";
     else if (phase === "lost") text = "…";
     else if (phase === "open") text = delay !== null && talking ? t("behind", { s: seconds(delay) }) : t("live");
-    if (delay !== null && this.delay.voice !== null && phase === "open" && this._voiceShown) {
+    if (delay !== null && this.delay.voice !== null && phase === "open" && this.voiceShown) {
       text += ` · ${t("behind.voice", { s: seconds(this.delay.voice) })}`;
     }
     if (this.state.textContent !== text) this.state.textContent = text;
   }
-
-  /** Whether the voice's delay is of interest. */
-  _voiceShown = false;
 
   /**
    * @param {string} id one notice of a kind at a time
@@ -181,7 +200,8 @@ export class Room {
       again ? button(t("again"), again) : null,
       options.home ? h("a", { class: "button", href: "./" }, t("room.again")) : null,
     );
-    if (options.passing) setTimeout((shown) => shown.remove(), 6000, notice);
+    const shown = notice;
+    if (options.passing) setTimeout(() => shown.remove(), 6000);
   }
 
   /** @param {string} id */

@@ -32,7 +32,8 @@ export class Uplink {
   /** Seconds that are safe in the page and not yet on the server. */
   get pendingSeconds() {
     const first = this._chunks[0];
-    return first ? (this._end - first.position) / SAMPLE_RATE : 0;
+    const last = this._chunks.at(-1);
+    return first && last ? (last.position + last.samples.length - first.position) / SAMPLE_RATE : 0;
   }
 
   /** Say that the channel begins, or goes on after an interruption. */
@@ -48,6 +49,11 @@ export class Uplink {
     this._end += samples.length;
     while (this.pendingSeconds > KEPT_S) this.lost += this._chunks.shift()?.samples.length ?? 0;
     if (this.channel !== null) this._send(chunk.position, samples);
+  }
+
+  /** Time passes without sound: a pause. @param {number} count samples */
+  skip(count) {
+    this._end += count;
   }
 
   /** @param {{channel: number, position: number}} message */

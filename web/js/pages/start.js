@@ -15,6 +15,8 @@ app.dataset.ready = "yes";
 const facts = await info();
 const languages = ordered(facts.languages);
 const sources = facts.sources.length ? ordered(facts.sources) : languages;
+/** @type {{code: string, keep_s: number}} */
+const asked = { code: "", keep_s: 0 };
 draw();
 
 function draw() {
@@ -37,6 +39,7 @@ function draw() {
     { class: "card" },
     h("header", null, mark("mic"), h("div", null, h("h2", null, t("start.speak")), h("p", null, t("start.speak.note")))),
     languageSelect(t("start.i-speak"), sources, speaks, (code) => remember({ speaks: code }), { auto: true, id: "speak-language" }),
+    options(),
     button(t("start.speak"), () => begin(notice, speakLink), { class: "primary wide", id: "speak" }),
   );
   const talk = h(
@@ -68,9 +71,21 @@ async function demoLink() {
   return link("listen", listener, { lang: prefs.reads });
 }
 
+/** What a host may ask of a room; nothing is kept unless it is asked for here. */
+function options() {
+  const code = h("input", { type: "text", maxlength: 32, autocomplete: "off", oninput: () => (asked.code = code.value.trim()) });
+  const keep = select(
+    t("start.keep"),
+    [["0", t("start.keep.none")], ["3600", t("start.keep.hours", { h: 1 })], ["86400", t("start.keep.hours", { h: 24 })]],
+    String(asked.keep_s),
+    (value) => (asked.keep_s = Number(value)),
+  );
+  return h("details", null, h("summary", null, t("start.options")), h("label", { class: "field" }, h("span", null, t("start.code")), code), keep);
+}
+
 async function speakLink() {
-  const { host } = await createRoom();
-  return link("speak", host);
+  const { host } = await createRoom(asked);
+  return link("speak", host, asked.code ? { code: asked.code } : {});
 }
 
 async function talkLink() {

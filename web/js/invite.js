@@ -1,0 +1,21 @@
+// A link for other people: as a code to scan, to copy and to share.
+
+import { qr } from "./api.js";
+import { button, h } from "./dom.js";
+import { t } from "./i18n/index.js";
+
+/**
+ * @param {string} url
+ * @param {string} note
+ */
+export function invitation(url, note) {
+  const image = h("img", { class: "qr", alt: t("speak.invite"), width: 240, height: 240 });
+  qr(url).then((address) => (image.src = address), () => (image.hidden = true));
+  const copy = button(t("copy"), async () => {
+    await navigator.clipboard?.writeText(url);
+    const text = copy.querySelector("span");
+    if (text) text.textContent = t("copied");
+  }, { icon: "link" });
+  const share = "share" in navigator ? button(t("share"), () => void navigator.share({ url }).catch(() => undefined)) : null;
+  return h("div", { class: "invite" }, h("p", { class: "quiet" }, note), image, h("div", { class: "row" }, copy, share));
+}

@@ -1,0 +1,43 @@
+// Captions alone, on nothing: for OBS and projectors. Parameters behind the token: lang, size (px), lines, position
+// (bottom or top), align (left or center), shade (0 or 1), source (1 shows what was said instead).
+
+import { setUp } from "../i18n/index.js";
+import { preferred } from "../languages.js";
+import { fragment, Room } from "../room.js";
+import { Roll } from "../roll.js";
+
+await setUp();
+const app = /** @type {HTMLElement} */ (document.getElementById("app"));
+app.dataset.ready = "yes";
+const query = new URLSearchParams(location.search);
+const { options } = fragment();
+const option = (/** @type {string} */ name) => options.get(name) ?? query.get(name) ?? "";
+const between = (/** @type {string} */ name, /** @type {number} */ least, /** @type {number} */ most, /** @type {number} */ usual) =>
+  Math.min(most, Math.max(least, Number.parseFloat(option(name)) || usual));
+
+let language = option("lang") || preferred()[0] || "en";
+const root = document.documentElement;
+root.dataset.position = option("position") === "top" ? "top" : "bottom";
+root.dataset.align = option("align") === "center" ? "center" : "left";
+root.dataset.shade = option("shade") === "0" ? "no" : "yes";
+root.style.setProperty("--overlay-size", `${between("size", 12, 200, 42)}px`);
+root.style.setProperty("--lines", String(Math.round(between("lines", 1, 6, 2))));
+
+const wanted = () => ({ captions: [language], voices: [], source: false, tentative: true, opus: false });
+const room = new Room(wanted(), {
+  message: (message) => {
+    if (message.type !== "welcome" || message.languages.includes(language)) return;
+    language = message.languages[0] ?? language;
+    room.connection.want(wanted());
+    roll.show(language);
+  },
+});
+const roll = new Roll(room.captions);
+room.captions.changed = () => {
+  roll.update();
+  root.dataset.empty = String(room.captions.segments.length === 0 && room.captions.tails.size === 0);
+};
+app.append(roll.element);
+roll.show(language);
+room.open();
+Object.assign(window, { tsuyaku: { room, text: () => room.captions.text(language) } });

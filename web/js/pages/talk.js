@@ -1,0 +1,276 @@
+// Two people, two languages: one phone between them with its far half turned round, or a phone each in one room.
+
+import { info } from "../api.js";
+import { CaptureError, obstacle } from "../capture.js";
+import { joined, Paragraphs } from "../captions.js";
+import { button, choice, fill, h, sheet, toggle } from "../dom.js";
+import { dictionary, said, setUp, t } from "../i18n/index.js";
+import { invitation } from "../invite.js";
+import { direction, nativeName, ordered, preferred } from "../languages.js";
+import { opusWorks } from "../opus.js";
+import { Playback } from "../playback.js";
+import { apply, prefs, remember } from "../prefs.js";
+import { link, Room } from "../room.js";
+import { History, Roll } from "../roll.js";
+import { Awake, brand, languageSelect, openDisplay, openSave } from "../settings.js";
+import { Speaking } from "../speaking.js";
+
+/** @typedef {import("../i18n/index.js").Key} Key */
+/**
+ * @typedef {{code: string, which: string, element: HTMLElement, roll: Roll, button: HTMLButtonElement, hint: HTMLElement,
+ *   words: import("../i18n/index.js").Dictionary}} Half
+ */
+
+const ECHO_MS = 350; // that the room still sounds after the loudspeaker
+
+apply();
+await setUp();
+const app = /** @type {HTMLElement} */ (document.getElementById("app"));
+app.dataset.ready = "yes";
+const facts = await info();
+const languages = ordered(facts.languages);
+const usable = (/** @type {string[]} */ codes, /** @type {string} */ not = "") => codes.find((code) => code !== not && languages.includes(code)) ?? "en";
+let mine = usable([prefs.speaks, ...preferred(), "en"]);
+let theirs = usable([prefs.other, "pt", "en", "es", ...languages], mine);
+let each = false;
+let automatic = false;
+let started = false;
+let name = "";
+let soundedAt = -Infinity;
+const opus = await opusWorks();
+
+const room = new Room(wanted(), { message: take, status, voice: (voice) => playback.play(voice), speaker: true });
+const playback = new Playback({ progress: ({ waiting }) => waiting > 0.02 && (soundedAt = performance.now()) });
+const speaking = new Speaking(room.connection, { level });
+const awake = new Awake();
+/** @type {Half[]} */
+let halves = [];
+const invite = h("div", { id: "invite" });
+let listener = "";
+
+room.captions.changed = () => {
+  for (const half of halves) half.roll.update();
+};
+room.open();
+setup();
+setInterval(listen, 100);
+Object.assign(window, { tsuyaku: { room, playback, speaking, text: (/** @type {string} */ code) => room.captions.text(code) } });
+
+function wanted() {
+  const both = each ? [mine] : [mine, theirs];
+  return started ? { captions: both, voices: both, source: true, tentative: true, opus } : { captions: [], voices: [], source: false, tentative: false, opus };
+}
+
+function setup() {
+  const start = button(t("talk.start"), () => void begin(start), { icon: "mic", class: "primary big", id: "start" });
+  const other = languageSelect(t("talk.theirs"), languages, theirs, (code) => {
+    theirs = code;
+    remember({ other: code });
+  }, { id: "theirs" });
+  const nameField = h("label", { class: "field" }, h("span", null, t("talk.name")), h("input", { type: "text", maxlength: 40, autocomplete: "given-name", oninput: (/** @type {Event} */ event) => (name = /** @type {HTMLInputElement} */ (event.target).value.trim()) }));
+  const joining = room.role === "speaker";
+  each ||= joining;
+  const show = () => {
+    other.hidden = each;
+    nameField.hidden = !each;
+    invite.hidden = !each || joining;
+  };
+  fill(
+    app,
+    h("header", { class: "bar top" }, brand(), room.state, h("span", { class: "spring" }), button(t("display"), () => openDisplay(), { icon: "text", quiet: true })),
+    room.notices,
+    h(
+      "section",
+      { class: "card narrow" },
+      h("h1", null, t(joining ? "talk.join" : "talk.title")),
+      joining ? null : choice("", [["one", t("talk.one")], ["each", t("talk.each")]], each ? "each" : "one", (value) => {
+        each = value === "each";
+        show();
+      }),
+      languageSelect(t("talk.mine"), languages, mine, (code) => {
+        mine = code;
+        remember({ speaks: code });
+      }, { id: "mine" }),
+      other,
+      nameField,
+      start,
+      invite,
+    ),
+  );
+  show();
+  const blocked = obstacle();
+  if (blocked) complain(blocked);
+}
+
+/** @param {HTMLButtonElement} start */
+async function begin(start) {
+  if (!each && mine === theirs) theirs = usable(languages, mine);
+  start.disabled = true;
+  try {
+    await playback.start();
+    await speaking.start({ kind: "microphone", device: "" });
+  } catch (error) {
+    start.disabled = false;
+    return complain(error instanceof CaptureError ? error : new CaptureError("capture-failed"));
+  }
+  room.untell("capture");
+  started = true;
+  void awake.hold();
+  room.connection.want(wanted());
+  halves = each ? [await half(mine, "mine")] : [await half(theirs, "theirs"), await half(mine, "mine")];
+  if (each) speaking.open("mine", { language: mine, name });
+  fill(app, h("h1", { class: "hidden" }, t("talk.title")), h("div", { class: each ? "talk single" : "talk" }, halves.length > 1 ? [halves[0]?.element ?? null, middle(), halves[1]?.element ?? null] : [middle(), halves[0]?.element ?? null]));
+  for (const { roll, code } of halves) roll.show(code);
+}
+
+/**
+ * One person's side, in their own language throughout.
+ * @param {string} code
+ * @param {string} which
+ * @returns {Promise<Half>}
+ */
+async function half(code, which) {
+  const words = await dictionary(code);
+  const roll = new Roll(room.captions);
+  const press = button(said(words, "talk.hold"), () => toggleTalk(made), { icon: "mic", class: "primary talk-button", id: `talk-${which}`, pressed: false });
+  const hint = h("p", { class: "hint" }, said(words, "talk.here"));
+  const history = new History(room.captions, { source: () => false });
+  history.show(code);
+  const element = h(
+    "section",
+    { class: `half ${which}`, lang: code, dir: direction(code), "aria-label": nativeName(code) },
+    h("div", { class: "lines" }, hint, roll.element),
+    history.log,
+    h(
+      "div",
+      { class: "row spread" },
+      button(said(words, "talk.repeat"), () => playback.repeat(), { icon: "repeat", quiet: true }),
+      press,
+      button(said(words, "talk.large"), () => large(code, which, words), { icon: "large", quiet: true }),
+    ),
+  );
+  /** @type {Half} */
+  const made = { code, which, element, roll, button: press, hint, words };
+  return made;
+}
+
+function middle() {
+  const candidates = [mine, theirs];
+  return h(
+    "div",
+    { class: "bar middle" },
+    each ? button(t("speak.invite"), () => sheet(t("speak.invite"), t("close"), invite), { icon: "people", quiet: true }) : toggle(t("talk.auto"), automatic, (on) => {
+      automatic = on;
+      speaking.active = "";
+      if (on && !speaking.channels.has("auto")) speaking.open("auto", { language: "auto", candidates });
+      draw();
+    }, "automatic"),
+    room.state,
+    room.notices,
+    h("span", { class: "spring" }),
+    button(t("talk.phrases"), phrases, { icon: "list", quiet: true, id: "phrases" }),
+    button(t("save"), () => openSave(room.captions, mine), { icon: "save", quiet: true }),
+    button(t("talk.end"), () => void end(), { icon: "close", quiet: true, id: "end" }),
+  );
+}
+
+/** @param {Half} half */
+function toggleTalk(half) {
+  if (automatic) {
+    automatic = false;
+    const box = /** @type {HTMLInputElement | null} */ (document.getElementById("automatic"));
+    if (box) box.checked = false;
+  }
+  if (speaking.active === half.which) speaking.active = "";
+  else {
+    playback.clear(); // who begins to speak is not talked over
+    soundedAt = -Infinity;
+    if (!speaking.channels.has(half.which)) speaking.open(half.which, { language: half.code, name });
+    speaking.active = half.which;
+  }
+  draw();
+}
+
+/** The microphone hears nothing while the loudspeaker speaks. */
+function listen() {
+  if (!started || !automatic) return;
+  const active = sounding() ? "" : "auto";
+  if (active === speaking.active) return;
+  speaking.active = active;
+  draw();
+}
+
+const sounding = () => playback.waiting > 0.02 || performance.now() - soundedAt < ECHO_MS;
+
+function draw() {
+  for (const { which, button: press, hint, words } of halves) {
+    const on = speaking.active === which;
+    press.setAttribute("aria-pressed", String(on));
+    press.classList.toggle("on", on || (automatic && speaking.active === "auto"));
+    const label = press.querySelector("span");
+    if (label) label.textContent = said(words, on ? "talk.listening" : automatic ? "talk.auto" : "talk.hold");
+    hint.textContent = said(words, automatic ? (speaking.active ? "talk.auto-here" : "talk.speaking") : "talk.here");
+    hint.hidden = room.captions.segments.length > 0 && !(automatic && !speaking.active);
+  }
+}
+
+/** @param {number} rms */
+function level(rms) {
+  const shown = Math.max(0, Math.min(1, 1 + Math.log10(Math.max(rms, 1e-4)) / 3));
+  for (const { which, button: press } of halves) press.style.setProperty("--level", speaking.active === which || speaking.active === "auto" ? String(shown) : "0");
+}
+
+/**
+ * What was last said, for the other person to read from afar.
+ * @param {string} code
+ * @param {string} which
+ * @param {import("../i18n/index.js").Dictionary} words
+ */
+function large(code, which, words) {
+  const shown = each ? code : halves.find((half) => half.which !== which)?.code ?? code;
+  const last = new Paragraphs(room.captions, shown).all().at(-1) ?? [];
+  const text = joined(last.map((segment) => segment.texts.get(shown)?.text ?? ""), shown);
+  const dialog = sheet(said(words, "talk.large"), said(words, "close"), h("p", { class: "poster", lang: shown, dir: direction(shown) }, text || "…"));
+  dialog.classList.add("full");
+  dialog.classList.toggle("turned", !each && which === "mine");
+}
+
+function phrases() {
+  const history = new History(room.captions, { source: () => true });
+  history.keep = 0;
+  history.show(mine);
+  sheet(t("talk.phrases"), t("close"), history.element);
+}
+
+async function end() {
+  started = automatic = false;
+  speaking.active = "";
+  halves = [];
+  playback.stop();
+  awake.release();
+  await speaking.stop();
+  room.connection.send({ type: "close" });
+  location.href = "./";
+}
+
+/** @param {import("../protocol.js").ServerMessage} message */
+function take(message) {
+  speaking.take(message);
+  if (message.type === "links") {
+    if (listener === message.speaker) return;
+    listener = message.speaker;
+    fill(invite, invitation(link("talk", message.speaker), t("talk.invite")));
+  }
+  if (message.type === "welcome" && message.role === "listener") room.tell("role", "error.role", { danger: true, home: true });
+  else if (message.type === "welcome" && message.role === "speaker" && !started) setup();
+  if (message.type === "caption") draw();
+}
+
+function status() {
+  if (room.connection.status.phase === "lost") speaking.disconnected();
+}
+
+/** @param {CaptureError} error */
+function complain(error) {
+  room.tell("capture", /** @type {Key} */ (`error.${error.code}`), { danger: true });
+}

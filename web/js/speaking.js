@@ -1,0 +1,108 @@
+// A voice into a room: capture, the channel's uplink, and what survives a reload of the page.
+
+import { Capture } from "./capture.js";
+import { SAMPLE_RATE } from "./protocol.js";
+import { Uplink } from "./uplink.js";
+
+const SILENCE = 1.5 * SAMPLE_RATE; // sent when a pause begins, so that what was said is completed
+const KEY = "tsuyaku channel";
+
+/**
+ * The same name for a channel after a reload, so that it goes on instead of beginning anew.
+ * @param {string} which
+ */
+export function channelKey(which) {
+  const name = `${KEY} ${which} ${location.hash.slice(1, 9)}`;
+  let key = sessionStorage.getItem(name);
+  if (!key) {
+    key = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    sessionStorage.setItem(name, key);
+  }
+  return { key, forget: () => sessionStorage.removeItem(name) };
+}
+
+export class Speaking {
+  /**
+   * @param {import("./connection.js").Connection} connection
+   * @param {{level?: (rms: number, peak: number) => void, ended?: () => void}} handlers
+   */
+  constructor(connection, handlers) {
+    this.connection = connection;
+    this.handlers = handlers;
+    /** @type {Map<string, {uplink: Uplink, forget: () => void, silence: number}>} by the name we gave it */
+    this.channels = new Map();
+    /** the channel that hears now; others get silence */
+    this.active = "";
+    this.capture = new Capture(
+      (block) => this._block(block),
+      () => handlers.ended?.(),
+    );
+    this.running = false;
+  }
+
+  /** @param {import("./capture.js").SourceChoice} source */
+  async start(source) {
+    await this.capture.start(source);
+    this.running = true;
+  }
+
+  /**
+   * @param {string} which
+   * @param {{language: string, candidates?: string[], name?: string}} request
+   */
+  open(which, { language, candidates = [], name = "" }) {
+    const { key, forget } = channelKey(which);
+    const uplink = new Uplink({ key, language, candidates, name }, this.connection);
+    this.channels.set(which, { uplink, forget, silence: SILENCE });
+    if (this.connection.ready) uplink.start();
+  }
+
+  /** @param {import("./capture.js").Block} block */
+  _block({ samples, peak, rms }) {
+    this.handlers.level?.(rms, peak);
+    for (const [which, channel] of this.channels) {
+      if (which === this.active) {
+        channel.silence = 0;
+        channel.uplink.push(samples);
+      } else if (channel.silence < SILENCE) {
+        channel.silence += samples.length;
+        channel.uplink.push(new Int16Array(samples.length));
+      } else channel.uplink.skip(samples.length);
+    }
+  }
+
+  /** @param {import("./protocol.js").ServerMessage} message */
+  take(message) {
+    if (message.type === "welcome") for (const { uplink } of this.channels.values()) uplink.start();
+    for (const [which, { uplink, forget }] of this.channels) {
+      if (message.type === "started" && message.key === uplink.request.key) uplink.started(message);
+      else if (message.type === "confirmed" && message.channel === uplink.channel) uplink.confirmed(message);
+      else if (message.type === "closed" && message.channel === uplink.channel) {
+        forget();
+        this.channels.delete(which);
+      }
+    }
+  }
+
+  disconnected() {
+    for (const { uplink } of this.channels.values()) uplink.disconnected();
+  }
+
+  get pendingSeconds() {
+    return Math.max(0, ...[...this.channels.values()].map(({ uplink }) => uplink.pendingSeconds));
+  }
+
+  get lostSeconds() {
+    return [...this.channels.values()].reduce((sum, { uplink }) => sum + uplink.lost, 0) / SAMPLE_RATE;
+  }
+
+  /** Nothing more will be said; the last words are still sent. */
+  async stop() {
+    this.running = false;
+    await this.capture.stop();
+    for (const { uplink, forget } of this.channels.values()) {
+      uplink.stop();
+      forget();
+    }
+  }
+}
