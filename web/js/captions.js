@@ -7,7 +7,8 @@
  * @typedef {{text: string, language: string, start: number, end: number, sequence: number}} Word
  * @typedef {{id: string, channel: number, number: number, order: number, start: number, end: number,
  *   texts: Map<string, Rendering>}} Segment
- * @typedef {{language: string, name: string, open: boolean, talking: boolean, words: Word[]}} Channel
+ * @typedef {{language: string, name: string, open: boolean, talking: boolean, words: Word[], cuts: Map<number, number>,
+ *   cut: number}} Channel `cuts` holds where the words of a segment end, `cut` the end of the last one
  */
 
 export class Captions {
@@ -77,7 +78,7 @@ export class Captions {
   _channel(number) {
     let channel = this.channels.get(number);
     if (!channel) {
-      channel = { language: "", name: "", open: true, talking: false, words: [] };
+      channel = { language: "", name: "", open: true, talking: false, words: [], cuts: new Map(), cut: 0 };
       this.channels.set(number, channel);
     }
     return channel;
@@ -126,6 +127,7 @@ export class Captions {
     rendering.text = rendering.pieces.map((piece) => piece.text).join("");
     rendering.final ||= message.final;
     rendering.same = message.same;
+    if (message.final) this._cut(segment);
     this.changed(segment);
   }
 
@@ -174,16 +176,29 @@ export class Captions {
   }
 
   /**
-   * What was said in a segment: the words that lie between its start and the next one's.
+   * Once a segment is final, the words up to its end are its own: up to where an event ended there exactly, else up to
+   * the likeliest place between two words.
    * @param {Segment} segment
    */
+  _cut(segment) {
+    const channel = this._channel(segment.channel);
+    if (channel.cuts.has(segment.number)) return;
+    const rest = pieces(channel.words).slice(channel.cut);
+    const cost = (/** @type {Piece} */ piece) => (piece.exact && Math.abs(piece.end - segment.end) < 1 ? -1 : Math.abs(piece.end - segment.end) + unlikely(piece.text));
+    let best = 0;
+    rest.forEach((piece, at) => {
+      if (cost(piece) < cost(/** @type {Piece} */ (rest[best]))) best = at;
+    });
+    if (rest.length) channel.cut += best + 1;
+    channel.cuts.set(segment.number, channel.cut);
+  }
+
+  /** What was said in a segment; in an open one, all that is left. @param {Segment} segment */
   source(segment) {
-    const words = this.channels.get(segment.channel)?.words ?? [];
-    const next = this._byId.get(`${segment.channel}/${segment.number + 1}`);
-    const from = segment.number === 0 ? -Infinity : segment.start;
-    const until = next ? next.start : segment.end + 1;
-    return pieces(words)
-      .filter((piece) => piece.middle >= from && piece.middle < until)
+    const channel = this._channel(segment.channel);
+    const from = Math.max(0, ...[...channel.cuts].filter(([number]) => number < segment.number).map(([, at]) => at));
+    return pieces(channel.words)
+      .slice(from, channel.cuts.get(segment.number))
       .map((piece) => piece.text)
       .join("")
       .trim();
@@ -210,8 +225,13 @@ export class Captions {
  */
 const tailKey = (channel, language, translated) => `${channel}/${translated ? "target" : "source"}/${language}`;
 
-/** @type {WeakMap<Word, {text: string, middle: number}[]>} */
+/** @typedef {{text: string, end: number, exact: boolean}} Piece `exact`: an event ended with it */
+
+/** @type {WeakMap<Word, Piece[]>} */
 const known = new WeakMap();
+
+/** How much nearer, in ms, a cut elsewhere may be before it is preferred to one after this word. @param {string} text */
+const unlikely = (text) => (STOP.test(text) ? 0 : /[,;:、，；：]\s*$/.test(text) ? 150 : 600);
 
 /**
  * Single words with interpolated times.
@@ -224,9 +244,9 @@ function pieces(words) {
       const texts = word.text.match(/\s*\S+(?:\s+$)?/g) ?? [word.text];
       let done = 0;
       made = texts.map((text) => {
-        const middle = word.start + ((word.end - word.start) * (done + text.length / 2)) / (word.text.length || 1);
         done += text.length;
-        return { text, middle };
+        const end = word.start + ((word.end - word.start) * done) / (word.text.length || 1);
+        return { text, end, exact: done === word.text.length };
       });
       known.set(word, made);
     }

@@ -64,7 +64,8 @@ export class Roll {
     const wanted = new Set(shown.map((paragraph) => paragraph[0]?.id ?? ""));
     for (const [id, { element }] of this._shown) {
       if (wanted.has(id)) continue;
-      this._offset = Math.max(0, this._offset - element.offsetHeight - gap(element));
+      const line = Number.parseFloat(getComputedStyle(this.flow).lineHeight) || 1;
+      this._offset = Math.max(0, this._offset - Math.round(element.getBoundingClientRect().height / line));
       element.remove();
       this._shown.delete(id);
     }
@@ -123,11 +124,11 @@ export class Roll {
   /** Up by whole lines, never down: a tail that shrinks leaves its line empty. */
   _scroll() {
     clearTimeout(this._later);
-    const room = this.element.clientHeight;
-    const target = Math.max(this._offset, this.flow.scrollHeight - room);
-    if (target <= this._offset) return this._move(this._offset);
     const line = Number.parseFloat(getComputedStyle(this.flow).lineHeight) || 1;
-    const waiting = Math.round((target - this._offset) / line);
+    const room = Math.floor(this.element.getBoundingClientRect().height / line + 0.1);
+    const target = Math.max(this._offset, Math.round(this.flow.getBoundingClientRect().height / line) - room);
+    if (target <= this._offset) return this._move(this._offset);
+    const waiting = target - this._offset;
     const since = performance.now() - this._movedAt;
     if (since >= READ_MS || waiting > HURRY) {
       this._movedAt = performance.now();
@@ -135,15 +136,12 @@ export class Roll {
     } else this._later = window.setTimeout(() => this._scroll(), READ_MS - since);
   }
 
-  /** @param {number} offset */
+  /** @param {number} offset lines */
   _move(offset) {
     this._offset = offset;
-    this.flow.style.transform = `translateY(${-offset}px)`;
+    this.flow.style.transform = `translateY(${-offset * (Number.parseFloat(getComputedStyle(this.flow).lineHeight) || 0)}px)`;
   }
 }
-
-/** @param {Element} element */
-const gap = (element) => Number.parseFloat(getComputedStyle(element).marginBottom) || 0;
 
 /**
  * @param {string} before

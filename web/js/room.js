@@ -9,6 +9,8 @@ import { CLOSE } from "./protocol.js";
 
 /** @typedef {import("./i18n/index.js").Key} Key */
 
+const LATE_CLAUSES = 5;
+
 /** The token and options behind `#`, where they stay: they reach neither a server's log nor a Referer. */
 export function fragment() {
   const [token = "", ...rest] = location.hash.slice(1).split("&");
@@ -63,6 +65,7 @@ export class Room {
     this.demo = false;
     /** whether the voice's delay is of interest */
     this.voiceShown = false;
+    this._lateClauses = 0;
     this._wasOpen = false;
     this._newest = 0; // of the log when we were welcomed: what is older comes as history
     this.connection = new Connection(fragment().token, wanted, {
@@ -102,7 +105,7 @@ export class Room {
         this.tell(`trouble ${message.stage}`, "error.engine", { detail: message.code, passing: true });
         break;
       case "lag":
-        if (message.misses?.length) this._late();
+        this._late(Boolean(message.misses?.length));
         break;
     }
     this.captions.add(message);
@@ -131,8 +134,10 @@ export class Room {
     this.tell("ended", key, { home: true });
   }
 
-  _late() {
-    this.tell("late", "error.degraded", { passing: true });
+  /** One late clause is nothing to tell; a row of them is. @param {boolean} late */
+  _late(late) {
+    this._lateClauses = late ? this._lateClauses + 1 : 0;
+    if (this._lateClauses === LATE_CLAUSES) this.tell("late", "error.degraded", { passing: true });
   }
 
   /** @param {import("./connection.js").Status} status */

@@ -1,7 +1,7 @@
 // The first page: what it is, and three ways to begin.
 
 import { ApiError, createDemo, createRoom, info } from "../api.js";
-import { add, button, fill, h, select } from "../dom.js";
+import { add, fill, h, select } from "../dom.js";
 import { INTERFACES, interfaceLanguage, setUp, t } from "../i18n/index.js";
 import { nativeName, ordered, preferred } from "../languages.js";
 import { apply, prefs, remember } from "../prefs.js";
@@ -14,7 +14,6 @@ const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 app.dataset.ready = "yes";
 const facts = await info();
 const languages = ordered(facts.languages);
-const sources = facts.sources.length ? ordered(facts.sources) : languages;
 /** @type {{code: string, keep_s: number}} */
 const asked = { code: "", keep_s: 0 };
 draw();
@@ -24,30 +23,21 @@ function draw() {
   const spoken = facts.demo?.language ?? "en";
   const targets = languages.filter((code) => code !== spoken);
   const reads = [prefs.reads, ...preferred(), "pt"].find((code) => targets.includes(code)) ?? targets[0] ?? "";
-  const speaks = [prefs.speaks, ...preferred(), "en"].find((code) => code === "auto" || sources.includes(code)) ?? "en";
-  remember({ reads, speaks });
+  remember({ reads });
 
   const demo = h(
     "section",
     { class: "card" },
-    h("header", null, mark("play"), h("div", null, h("h2", null, t("start.demo")), h("p", null, t("start.demo.note")))),
+    lead("demo", "play", t("start.demo"), t("start.demo.note"), () => begin(notice, demoLink)),
     languageSelect(t("start.i-read"), targets, reads, (code) => remember({ reads: code }), { id: "demo-language" }),
-    button(t("start.demo.go"), () => begin(notice, demoLink), { class: "primary wide", id: "demo" }),
   );
   const speak = h(
     "section",
     { class: "card" },
-    h("header", null, mark("mic"), h("div", null, h("h2", null, t("start.speak")), h("p", null, t("start.speak.note")))),
-    languageSelect(t("start.i-speak"), sources, speaks, (code) => remember({ speaks: code }), { auto: true, id: "speak-language" }),
+    lead("speak", "mic", t("start.speak"), t("start.speak.note"), () => begin(notice, speakLink)),
     options(),
-    button(t("start.speak"), () => begin(notice, speakLink), { class: "primary wide", id: "speak" }),
   );
-  const talk = h(
-    "section",
-    { class: "card" },
-    h("header", null, mark("swap"), h("div", null, h("h2", null, t("start.talk")), h("p", null, t("start.talk.note")))),
-    button(t("start.talk"), () => begin(notice, talkLink), { class: "primary wide", id: "talk" }),
-  );
+  const talk = h("section", { class: "card" }, lead("talk", "swap", t("start.talk"), t("start.talk.note"), () => begin(notice, talkLink)));
   fill(
     app,
     h("header", { class: "hero" }, h("h1", null, brand()), h("p", { class: "claim" }, t("app.claim"))),
@@ -65,6 +55,16 @@ function draw() {
     ),
   );
 }
+
+/**
+ * @param {string} id
+ * @param {Parameters<typeof mark>[0]} name
+ * @param {string} title
+ * @param {string} note
+ * @param {() => void} action
+ */
+const lead = (id, name, title, note, action) =>
+  h("button", { type: "button", class: "lead", id, onclick: action }, mark(name), h("span", null, h("strong", null, title), h("span", null, note)));
 
 async function demoLink() {
   const { listener } = await createDemo();
