@@ -14,7 +14,6 @@ import { Awake, brand, languageRow, openDisplay, openSave } from "../settings.js
 apply();
 await setUp();
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
-app.dataset.ready = "yes";
 
 const asked = fragment().options.get("lang") ?? "";
 let language = asked || prefs.reads || preferred()[0] || "en";
@@ -82,6 +81,7 @@ room.captions.changed = () => update();
 history.show(language);
 roll.show(language);
 room.open();
+app.dataset.ready = "yes";
 void awake.hold();
 addEventListener("resize", redraw);
 Object.assign(window, { tsuyaku: { room, playback, roll, text: () => room.captions.text(language) } });

@@ -8,7 +8,6 @@ import { Roll } from "../roll.js";
 
 await setUp();
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
-app.dataset.ready = "yes";
 const query = new URLSearchParams(location.search);
 const { options } = fragment();
 const option = (/** @type {string} */ name) => options.get(name) ?? query.get(name) ?? "";
@@ -17,6 +16,7 @@ const between = (/** @type {string} */ name, /** @type {number} */ least, /** @t
 
 let language = option("lang") || preferred()[0] || "en";
 const root = document.documentElement;
+root.dataset.empty = "true";
 root.dataset.position = option("position") === "top" ? "top" : "bottom";
 root.dataset.align = option("align") === "center" ? "center" : "left";
 root.dataset.shade = option("shade") === "0" ? "no" : "yes";
@@ -40,4 +40,5 @@ room.captions.changed = () => {
 app.append(roll.element);
 roll.show(language);
 room.open();
+app.dataset.ready = "yes";
 Object.assign(window, { tsuyaku: { room, text: () => room.captions.text(language) } });

@@ -20,7 +20,6 @@ const QUIET_BLOCKS = 100; // 5 s
 apply();
 await setUp();
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
-app.dataset.ready = "yes";
 const facts = await info();
 const sources = ordered(facts.sources.length ? facts.sources : facts.languages);
 const asked = fragment().options;
@@ -84,6 +83,7 @@ fill(
 setup();
 room.captions.changed = draw;
 room.open();
+app.dataset.ready = "yes";
 setInterval(told, 500);
 Object.assign(window, { tsuyaku: { room, speaking, text: said } });
 

@@ -11,12 +11,12 @@ import { brand, languageSelect, mark } from "../settings.js";
 apply();
 await setUp();
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
-app.dataset.ready = "yes";
 const facts = await info();
 const languages = ordered(facts.languages);
 /** @type {{code: string, keep_s: number}} */
 const asked = { code: "", keep_s: 0 };
 draw();
+app.dataset.ready = "yes";
 
 function draw() {
   const notice = h("div", { class: "notices", role: "status" });
@@ -63,8 +63,10 @@ function draw() {
  * @param {string} note
  * @param {() => void} action
  */
-const lead = (id, name, title, note, action) =>
-  h("button", { type: "button", class: "lead", id, onclick: action }, mark(name), h("span", null, h("strong", null, title), h("span", null, note)));
+function lead(id, name, title, note, action) {
+  const text = h("span", null, h("strong", null, title), h("span", null, note));
+  return h("button", { type: "button", class: "lead", id, onclick: action }, mark(name), text);
+}
 
 async function demoLink() {
   const { listener } = await createDemo();

@@ -26,7 +26,6 @@ const ECHO_MS = 350; // that the room still sounds after the loudspeaker
 apply();
 await setUp();
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
-app.dataset.ready = "yes";
 const facts = await info();
 const languages = ordered(facts.languages);
 const usable = (/** @type {string[]} */ codes, /** @type {string} */ not = "") => codes.find((code) => code !== not && languages.includes(code)) ?? "en";
@@ -52,6 +51,7 @@ room.captions.changed = () => {
   for (const half of halves) half.roll.update();
 };
 room.open();
+app.dataset.ready = "yes";
 setup();
 setInterval(listen, 100);
 Object.assign(window, { tsuyaku: { room, playback, speaking, text: (/** @type {string} */ code) => room.captions.text(code) } });
