@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.settings import Settings
 from models.briefing import Briefing, parse_registers
@@ -16,6 +17,9 @@ from models.protocols import TranslationRequest
 from models.scheduler import Scheduler
 from models.store import Store
 from pipeline.session import Translated, TranslationEngine
+
+if TYPE_CHECKING:  # an extra: imported where it is asked for
+    from models.llama import LlamaTranslator
 
 HANDOVER_S = 0.02  # of the stage's budget, for the embedded engine's answer to be taken up
 
@@ -52,7 +56,18 @@ def briefing(settings: Settings) -> Briefing:
 
 def translation(config: TranslationConfig, store: Store) -> TranslationEngine:
     embedded = EmbeddedTranslation(store)
-    return LlamaTranslation(config, embedded) if config.engine == "llama" else embedded
+    if config.engine != "llama":
+        return embedded
+    from models.llama import LlamaTranslator, require_url
+
+    llama = LlamaTranslator(
+        require_url(config.llama_url),
+        config.llama_model,
+        api_key=config.llama_key,
+        max_concurrent=config.llama_concurrency,
+        server_priority=config.llama_priority,
+    )
+    return LlamaTranslation(llama, embedded)
 
 
 class EmbeddedTranslation(TranslationEngine):
@@ -108,19 +123,11 @@ class EmbeddedTranslation(TranslationEngine):
 class LlamaTranslation(TranslationEngine):
     """Llama on a server by its deadline, else the embedded engine. Pairs that the latter lacks are Llama's alone."""
 
-    def __init__(self, config: TranslationConfig, embedded: EmbeddedTranslation) -> None:
-        from models.llama import LlamaTranslator, require_url
+    def __init__(self, llama: LlamaTranslator, embedded: EmbeddedTranslation) -> None:
         from models.llama_hedge import HedgedTranslator
 
         self._embedded = embedded
         self._supported: dict[tuple[str, str], bool] = {}
-        llama = LlamaTranslator(
-            require_url(config.llama_url),
-            config.llama_model,
-            api_key=config.llama_key,
-            max_concurrent=config.llama_concurrency,
-            server_priority=config.llama_priority,
-        )
         self.hedged = HedgedTranslator(llama, self._fall_back, supports=self._supports)
 
     def check(self, source: str, target: str) -> None:

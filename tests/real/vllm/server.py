@@ -18,6 +18,7 @@ import time
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 NAME = "tiny"
 READY_S = 180.0
@@ -109,12 +110,18 @@ class VllmServer:
 
     def tokens(self, messages: list[dict[str, str]], **fields: object) -> list[int]:
         """Ids of a chat prompt, by the server's own tokeniser."""
-        body = json.dumps({"model": NAME, "messages": messages, **fields}).encode()
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.port}/tokenize", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)["tokens"]
+        return self._post("/tokenize", {"messages": messages, **fields})["tokens"]
+
+    def text(self, tokens: list[int]) -> str:
+        return self._post("/detokenize", {"tokens": tokens})["prompt"]
+
+    def _post(self, path: str, fields: dict[str, object]) -> Any:
+        body = json.dumps({"model": NAME, **fields}).encode()
+        url = f"http://127.0.0.1:{self.port}{path}"
+        with urllib.request.urlopen(
+            urllib.request.Request(url, body, {"Content-Type": "application/json"}), timeout=10
+        ) as answer:
+            return json.load(answer)
 
     def _get(self, path: str, timeout_s: float) -> bytes:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=timeout_s) as answer:
