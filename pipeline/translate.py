@@ -20,6 +20,8 @@ class TranslateConfig:
     """successive hypotheses that must share a prefix before it is committed"""
     hold_back: int = 3
     """units at the end of a hypothesis that stay tentative while the clause is open"""
+    most_tentative: int = 15
+    """units after which the newest hypothesis stands, agreed or not: how far the committed text may lag behind"""
     least_source_words: int = 5
     """of an open clause, before anything is committed"""
 
@@ -42,28 +44,39 @@ class ClauseTranslation:
 
     def update(self, hypothesis: str, source: str) -> Step:
         """A translation of the clause as far as it is known."""
-        units = split(hypothesis)
-        self._hypotheses = [*self._hypotheses, units][-self._config.agreement :]
         done = split(self.committed)
+        units = self._units(hypothesis)
+        self._hypotheses = [*self._hypotheses, units][-self._config.agreement :]
         if units[: len(done)] != done:
             tentative = "".join(units[_consumed(done, units) :])
             return Step("", tentative)
         stable = len(done)
-        if len(self._hypotheses) == self._config.agreement and len(source.split()) >= self._config.least_source_words:
+        if len(self._hypotheses) == self._config.agreement and len(split(source)) >= self._config.least_source_words:
             shared = min(_shared(units, other) for other in self._hypotheses)
             stable = max(stable, min(shared, len(units) - self._config.hold_back))
+            stable = max(stable, len(units) - self._config.most_tentative)
         added = "".join(units[len(done) : stable])
         self.committed += added
         return Step(added, "".join(units[stable:]))
 
     def close(self, hypothesis: str) -> Step:
         """The translation of the whole clause: commit what of it is not committed yet."""
+        if hypothesis.startswith(self.committed):
+            step = Step(hypothesis[len(self.committed) :], "")
+            self.committed = hypothesis
+            return step
         done, units = split(self.committed), split(hypothesis)
         added = "".join(units[_consumed(done, units) :])
         if added and self.committed and not added[0].isspace() and not _UNSPACED.match(added[0]) and added[0].isalnum():
             added = " " + added
         self.committed += added
         return Step(added, "")
+
+    def _units(self, hypothesis: str) -> list[str]:
+        """An engine that continues what is committed may go on within its last word."""
+        if not hypothesis.startswith(self.committed):
+            return split(hypothesis)
+        return [*split(self.committed), *split(hypothesis[len(self.committed) :])]
 
 
 def split(text: str) -> list[str]:
