@@ -25,7 +25,8 @@ class EngineConfig:
     whisper: str = "base"
     compute_type: str = "int8"
     device: str = "cpu"
-    threads: int = 2
+    threads: int = 1
+    """of the recogniser's decoder, which gains nothing from a second one; its encoder uses two all the same"""
     beam_size: int = 1
     context: Context = field(default_factory=Context)
     voice: str = "auto"

@@ -10,6 +10,7 @@ from models.whisper import Context
 from pipeline.recognise import RecogniseConfig
 
 FILE_STEP_S = 4.0  # between passes where nobody waits for the next word
+NEVER_SURE = 2.0  # above any probability: agreement alone commits
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +20,13 @@ class Preset:
 
 
 PRESETS = {
-    "fast": Preset(RecogniseConfig(step_s=0.8, longest_s=8.0, keep_s=2.0), Context(5.0, 0.6)),
+    "fast": Preset(RecogniseConfig(step_s=0.5, sure_above=0.6, sure_guard_s=0.25), Context(5.0, 0.6)),
     "balanced": Preset(RecogniseConfig(), Context(6.0, 1.0)),
-    "accurate": Preset(RecogniseConfig(step_s=1.0, longest_s=16.0, keep_s=4.0), Context(8.0, 1.0)),
+    "accurate": Preset(
+        RecogniseConfig(step_s=1.0, longest_s=12.0, keep_s=3.0, sure_above=0.9, sure_guard_s=0.5), Context(8.0, 1.0)
+    ),
 }
-OFFLINE = RecogniseConfig(step_s=FILE_STEP_S)
+OFFLINE = RecogniseConfig(step_s=FILE_STEP_S, longest_s=12.0, keep_s=3.0, sure_above=NEVER_SURE)
 
 
 def source_language(code: str) -> str:

@@ -51,7 +51,7 @@ class WhisperRecognizer:
         path: Path,
         *,
         compute_type: str = "int8",
-        threads: int = 2,
+        threads: int = 1,
         device: str = "cpu",
         context: Context | None = None,
         beam_size: int = 1,

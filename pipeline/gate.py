@@ -19,6 +19,8 @@ class GateConfig:
     close_below: float = 0.3
     pause_s: float = 0.5
     """silence that ends an utterance"""
+    lull_s: float = 0.2
+    """silence after which what was said is worth recognising at once, whether or not a pause follows"""
     pre_roll_s: float = 0.3
     """let through from before the gate opened: VAD reacts after the first consonant"""
     min_speech_s: float = 0.06
@@ -39,7 +41,14 @@ class Pause:
     at: int
 
 
-GateItem = Onset | Stretch | Pause
+@dataclass(frozen=True, slots=True)
+class Lull:
+    """Speech faltered at sample `at`; a pause or more speech follows."""
+
+    at: int
+
+
+GateItem = Onset | Stretch | Lull | Pause
 
 
 class Gate:
@@ -65,6 +74,10 @@ class Gate:
             self._scanned += self._frame
             if self._open:
                 if self._still_open(probability):
+                    if self._lulls():
+                        yield from self._release(passed, self._scanned)
+                        passed = self._held.start
+                        yield Lull(self._scanned - self._quiet)
                     continue
                 yield from self._release(passed, self._scanned)
                 yield Pause(self._scanned - self._quiet)
@@ -108,3 +121,8 @@ class Gate:
     def _still_open(self, probability: float) -> bool:
         self._quiet = self._quiet + self._frame if probability < self._config.close_below else 0
         return self._quiet < self._config.pause_s * SAMPLE_RATE
+
+    def _lulls(self) -> bool:
+        """The present frame completes `lull_s` of silence."""
+        wanted = self._config.lull_s * SAMPLE_RATE
+        return self._quiet - self._frame < wanted <= self._quiet

@@ -1,8 +1,10 @@
 """Incremental recognition: what is committed of an utterance while it is still being spoken.
 
-LocalAgreement-2 (Liu et al. 2020; Macháček et al. 2023): words that two successive hypotheses agree on are committed.
-The decoder is primed with the committed tokens and generates only what follows. Punctuation is decided by what follows
-it: a stop at the end of a hypothesis stays open until a later word or the pause confirms it.
+A word is committed by what comes first: two successive hypotheses agree on it (LocalAgreement-2: Liu et al. 2020;
+Macháček et al. 2023), or the decoder is sure of it and its audio lies far enough from the edge, where the next sounds
+can no longer change it (the edge rule is AlignAtt's: Papi et al. 2023, on alignment by `model.align`). The decoder is
+primed with the committed tokens and generates only what follows. Punctuation is decided by what follows it: a stop at
+the end of a hypothesis stays open until a later word or the pause confirms it.
 """
 
 from __future__ import annotations
@@ -14,17 +16,29 @@ from dataclasses import dataclass
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Word
 from pipeline.audio import AudioBuffer, Stretch
 
+REPETITION_WORDS = 3  # said twice at once, by a decoder more often than by a person
+SLACK_CHARACTERS = 8  # beyond the fastest speech: times of words are rough
+
 
 @dataclass(frozen=True, slots=True)
 class RecogniseConfig:
     step_s: float = 0.6
     """new audio before the next pass; a pass never starts before the last one ended"""
-    longest_s: float = 12.0
-    """of the live buffer; beyond it the buffer is trimmed"""
-    keep_s: float = 3.0
+    longest_s: float = 6.0
+    """of the live buffer; beyond it the buffer is trimmed. Each second costs an encoder and the tokens that prime"""
+    keep_s: float = 2.0
     """left in the buffer by trimming, so that the decoder has context"""
     guard_s: float = 0.1
-    """words that end closer to the end of the audio stay open"""
+    """words that end closer to the end of the audio stay open, agreed on or not"""
+    sure_above: float = 0.7
+    """probability of a word, and of all open words before it, that is committed without a second hypothesis"""
+    sure_guard_s: float = 0.3
+    """such words end at least so long before the end of the audio; in a lull anywhere before it"""
+    doubtful_below: float = 0.2
+    """probability of a word that agreement commits only once its audio is older than `doubt_s`"""
+    doubt_s: float = 1.5
+    fastest: float = 30.0
+    """characters in a second; what seems to be said faster is the decoder repeating itself, and stays open"""
     silence_above: float = 0.6
     """no-speech probability, together with the log probability below, of a hypothesis that is discarded"""
     unlikely_below: float = -1.0
@@ -77,17 +91,29 @@ class Utterance:
         prefix = tuple(token for word in self._committed for token in word.tokens)
         return RecognitionRequest(self._audio.samples.copy(), language, prefix, self._prompt, closed)
 
-    def apply(self, hypothesis: Hypothesis, audio_end: int, *, closed: bool) -> Update:
-        """Commit what this hypothesis and the last one agree on; all of it when `closed`."""
+    def apply(self, hypothesis: Hypothesis, audio_end: int, *, closed: bool, lull: bool = False) -> Update:
+        """Commit what is agreed on or sure; all of it when `closed`. `lull`: the audio ends in a moment of quiet."""
         if hypothesis.looped:
             self._prompt = ()
         words = () if self._is_silence(hypothesis) else self._timed(hypothesis.words)
-        count = len(words) if closed else self._agreed(words, audio_end)
+        rushed, repeated = self._rushed(words), self._repeated(words)
+        if closed:
+            words = words[:repeated] if rushed < len(words) else words
+            count = len(words)
+        else:
+            likely = words[: min(rushed, repeated)]
+            count = max(self._agreed(likely, audio_end), self._sure(likely, audio_end, lull=lull))
         committed, tentative = words[:count], words[count:]
         self._committed.extend(committed)
         self._last = tentative
         self._trim()
         return Update(committed, tentative)
+
+    def close(self) -> Update:
+        """Commit what is open: only quiet followed the audio of the last hypothesis."""
+        committed, self._last = self._last, ()
+        self._committed.extend(committed)
+        return Update(committed, ())
 
     def _is_silence(self, hypothesis: Hypothesis) -> bool:
         return (
@@ -105,9 +131,27 @@ class Utterance:
             timed.append(TimedWord(word.text, start, floor, word.probability, word.tokens))
         return tuple(timed)
 
+    def _rushed(self, words: Sequence[TimedWord]) -> int:
+        """How many of `words` a person could have said in the time that they take."""
+        begin = self._committed[-1].end if self._committed else self._audio.start
+        characters = 0
+        for index, word in enumerate(words):
+            characters += len(_key(word.text))
+            if characters > SLACK_CHARACTERS + self._config.fastest * (word.end - begin) / SAMPLE_RATE:
+                return index
+        return len(words)
+
+    def _repeated(self, words: Sequence[TimedWord]) -> int:
+        """How many of `words` come before those that say the same three or more words again."""
+        spoken = [(index, key) for index, word in enumerate(words) if (key := _key(word.text))]
+        before = [key for word in self._committed if (key := _key(word.text))]
+        at = _repetition([*before, *(key for _, key in spoken)], len(before))
+        return len(words) if at is None else spoken[at][0]
+
     def _agreed(self, words: Sequence[TimedWord], audio_end: int) -> int:
         """How many of `words` may be committed: up to the last spoken word that both hypotheses hold."""
         limit = audio_end - round(self._config.guard_s * SAMPLE_RATE)
+        old = audio_end - round(self._config.doubt_s * SAMPLE_RATE)
         before = [key for key in map(_key, (word.text for word in self._last)) if key]
         count = matched = 0
         for index, word in enumerate(words):
@@ -116,7 +160,21 @@ class Utterance:
                 continue
             if matched >= len(before) or key != before[matched] or word.end > limit:
                 break
+            if word.probability < self._config.doubtful_below and word.end > old:
+                break
             matched += 1
+            count = index + 1
+        return _with_decided_punctuation(words, count)
+
+    def _sure(self, words: Sequence[TimedWord], audio_end: int, *, lull: bool) -> int:
+        """How many of `words` may be committed on this hypothesis alone."""
+        limit = audio_end - (0 if lull else round(self._config.sure_guard_s * SAMPLE_RATE))
+        count = 0
+        for index, word in enumerate(words):
+            if not _key(word.text):
+                continue
+            if word.probability < self._config.sure_above or word.end > limit:
+                break
             count = index + 1
         return _with_decided_punctuation(words, count)
 
@@ -150,6 +208,15 @@ def _with_decided_punctuation(words: Sequence[TimedWord], count: int) -> int:
     while following < len(words) and not _key(words[following].text):
         following += 1
     return following if count > 0 and following < len(words) else count
+
+
+def _repetition(keys: Sequence[str], first: int) -> int | None:
+    """Where, counted from `first`, words begin to repeat the three or more right before them."""
+    for at in range(first, len(keys)):
+        for size in range(REPETITION_WORDS, min(at, len(keys) - at) + 1):
+            if keys[at - size : at] == keys[at : at + size]:
+                return at - first
+    return None
 
 
 def is_stop(text: str) -> bool:

@@ -30,9 +30,9 @@ from pipeline.budget import Backlog, BacklogConfig, Budgets, StepControl
 from pipeline.channel import Channel
 from pipeline.clock import Clock
 from pipeline.events import AnyEvent, End, Miss, Speech, StageTime, Trace, Translation, Voice, Words
-from pipeline.gate import Gate, GateConfig, GateItem, Onset, Pause
+from pipeline.gate import Gate, GateConfig, GateItem, Lull, Onset, Pause
 from pipeline.language import LanguageChoice
-from pipeline.recognise import RecogniseConfig, TimedWord, Utterance
+from pipeline.recognise import RecogniseConfig, TimedWord, Update, Utterance
 from pipeline.segment import Clause, SegmentConfig, Segmenter
 from pipeline.speak import PhraseCutter, Playhead, phrases
 from pipeline.translate import ClauseTranslation, TranslateConfig
@@ -40,6 +40,7 @@ from pipeline.translate import ClauseTranslation, TranslateConfig
 AUTO = "auto"
 CONTEXT_CLAUSES = 3  # pairs that a translator sees of what came before
 PATIENT_MS = 2000.0  # for the first word of a translation where nobody waits
+LEAST_STEP_S = 0.25  # of new audio, for a pass that a lull asks for
 IDENTIFY_AFTER_S = 1.5  # of an utterance; shorter ones are identified when they end
 
 
@@ -249,7 +250,7 @@ class Session:
         await self._gated.close()
 
     async def _pass_gate(self, item: GateItem) -> None:
-        if not isinstance(item, Stretch):
+        if isinstance(item, Onset | Pause):
             active = isinstance(item, Onset)
             await self._emit(Voice(emitted_ms=self._clock.now_ms(), active=active, source_ms=ms(item.at)))
         await self._gated.put(item)
@@ -280,14 +281,17 @@ class Session:
                 )
                 live.changed_language = languages.heard(found.result)
                 live.identified = True
-            if languages.current and live.seconds > 0:
+            if live.closed and live.settled:
+                await self._take(live, live.utterance.close(), languages.current, StageTime(0, 0))
+            elif languages.current and live.seconds > 0:
                 await self._pass(live, languages.current, step)
 
     async def _gather(self, live: _LiveUtterance, step_s: float) -> None:
-        """Wait for `step_s` of new audio or the pause, and take whatever more is there."""
+        """Wait for `step_s` of new audio, a lull or the pause, and take whatever more is there."""
         fresh = 0
+        live.lull = False
         while not live.closed:
-            enough = fresh >= step_s * SAMPLE_RATE
+            enough = fresh >= step_s * SAMPLE_RATE or (live.lull and fresh >= LEAST_STEP_S * SAMPLE_RATE)
             item = await (self._gated.get_nowait() if enough else self._gated.get())
             if item is None:
                 live.closed = live.closed or self._gated.closed
@@ -295,10 +299,13 @@ class Session:
             if isinstance(item, Stretch):
                 live.utterance.append(item)
                 fresh += len(item.samples)
+                live.lull = False
                 if fresh > self._config.recognise.longest_s * SAMPLE_RATE / 2:
                     return
             else:
                 live.closed = isinstance(item, Pause)
+                live.lull = isinstance(item, Lull)
+                live.settled = live.settled and not live.lull
 
     async def _pass(self, live: _LiveUtterance, language: str, step: StepControl) -> None:
         end = live.utterance.audio.end
@@ -307,13 +314,17 @@ class Session:
             deadline=self._clock.deadline(self._config.budgets.recognise),
             key=None,
         )
-        update = live.utterance.apply(done.result, end, closed=live.closed)
+        update = live.utterance.apply(done.result, end, closed=live.closed, lull=live.lull)
+        live.settled = live.lull
         time = _stage_time(done)
+        await self._take(live, update, language, time)
+        await self._judge_recognition(time, step)
+
+    async def _take(self, live: _LiveUtterance, update: Update, language: str, time: StageTime) -> None:
         if update.committed or update.tentative or live.showed_tail:
             await self._emit_words(update.committed, update.tentative, language)
         live.showed_tail = bool(update.tentative)
         await self._hand_on(update.committed, language, time, pause=live.closed)
-        await self._judge_recognition(time, step)
 
     def _briefed(self, request: RecognitionRequest) -> RecognitionRequest:
         hotwords = self._config.briefing.glossary.hotwords(request.language)
@@ -624,6 +635,10 @@ class _LiveUtterance:
     identified: bool = False
     changed_language: bool = False
     showed_tail: bool = False
+    lull: bool = False
+    """the audio taken so far ends in one"""
+    settled: bool = False
+    """the last pass heard all speech so far: every later sound is followed by another lull"""
 
     @property
     def seconds(self) -> float:

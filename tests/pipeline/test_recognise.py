@@ -9,12 +9,14 @@ from pipeline.audio import Stretch
 from pipeline.recognise import RecogniseConfig, Update, Utterance
 
 
-def hypothesis(text: str, start: float = 0.0, *, looped: bool = False, no_speech: float = 0.0) -> Hypothesis:
+def hypothesis(
+    text: str, start: float = 0.0, *, looped: bool = False, no_speech: float = 0.0, probability: float = 0.5
+) -> Hypothesis:
     """Words half a second long, from `start`; punctuation is a word of its own, as Whisper's tokens are."""
     words: list[Word] = []
     for number, piece in enumerate(text.replace(".", " .").replace(",", " ,").split()):
         spoken = piece.isalnum()
-        words.append(Word(f" {piece}" if spoken else piece, start, start + 0.5 * spoken, 0.9, (number,)))
+        words.append(Word(f" {piece}" if spoken else piece, start, start + 0.5 * spoken, probability, (number,)))
         start += 0.5 * spoken
     return Hypothesis(tuple(words), no_speech, -2.0 if no_speech else -0.1, looped)
 
@@ -46,6 +48,23 @@ def test_two_hypotheses_commit_what_they_agree_on() -> None:
 def test_pause_commits_everything() -> None:
     live = utterance()
     assert text(apply(live, hypothesis("the end."), closed=True)) == (" the end.", "")
+
+
+def test_words_that_are_sure_and_away_from_the_edge_need_no_second_hypothesis() -> None:
+    live = utterance(seconds=1.6)
+    assert text(apply(live, hypothesis("one two three", probability=0.9))) == (" one two", " three")
+
+
+def test_lull_commits_what_is_sure_up_to_the_edge() -> None:
+    live = utterance(seconds=1.5)
+    update = live.apply(hypothesis("one two three.", probability=0.9), live.audio.end, closed=False, lull=True)
+    assert text(update) == (" one two three", ".")
+
+
+def test_unsure_word_keeps_the_sure_ones_after_it_open() -> None:
+    live = utterance()
+    words = (*hypothesis("one two").words, *hypothesis("three", start=1.0, probability=0.9).words)
+    assert text(apply(live, Hypothesis(words, 0.0, -0.1))) == ("", " one two three")
 
 
 def test_stop_at_the_end_stays_open_until_a_word_follows() -> None:

@@ -11,7 +11,7 @@ from models.protocols import SAMPLE_RATE, Samples
 from pipeline.audio import AudioBuffer, Stretch
 from pipeline.budget import Backlog, BacklogConfig, StepControl
 from pipeline.clock import Clock
-from pipeline.gate import Gate, GateItem, Onset, Pause
+from pipeline.gate import Gate, GateItem, Lull, Onset, Pause
 from pipeline.language import LanguageChoice
 from pipeline.recognise import TimedWord
 from pipeline.segment import Clause, SegmentConfig, Segmenter
@@ -40,6 +40,10 @@ def gated(portions: list[Samples]) -> list[GateItem]:
     return items + list(gate.finish())
 
 
+def marks(items: list[GateItem]) -> list[type]:
+    return [type(item) for item in items if not isinstance(item, Stretch)]
+
+
 def test_silence_lets_nothing_through() -> None:
     assert gated([sound(5, False)]) == []
 
@@ -59,7 +63,15 @@ def test_speech_passes_whole_with_what_came_before_it_however_it_is_portioned(po
 
 def test_pause_within_speech_makes_two_utterances() -> None:
     items = gated([sound(1, True), sound(1, False), sound(1, True)])
-    assert [type(item) for item in items if not isinstance(item, Stretch)] == [Onset, Pause, Onset, Pause]
+    assert marks(items) == [Onset, Lull, Pause, Onset, Pause]
+
+
+def test_lull_comes_after_the_audio_that_it_ends_and_before_more() -> None:
+    items = gated([sound(1, True), sound(0.3, False), sound(1, True)])
+    assert marks(items) == [Onset, Lull, Pause]
+    at = next(i for i, item in enumerate(items) if isinstance(item, Lull))
+    heard = sum(len(item.samples) for item in items[:at] if isinstance(item, Stretch))
+    assert SAMPLE_RATE < heard < 1.3 * SAMPLE_RATE
 
 
 def words(text: str) -> list[TimedWord]:
