@@ -13,6 +13,7 @@ from typing import Protocol
 
 from app.engines import warm
 from app.media import MediaFile, Source, SpeechFile
+from app.play import Player
 from models.protocols import SAMPLE_RATE, Samples
 from pipeline.events import AnyEvent, End, Speech
 from pipeline.session import Engines, Session, SessionConfig
@@ -58,6 +59,22 @@ class SpeechSink:
     def close(self) -> None:
         for file in self._files.values():
             file.close()
+
+
+class PlaySink:
+    """Plays what is spoken in one language, at once; `close` waits until it was heard."""
+
+    def __init__(self, player: Player, language: str) -> None:
+        self._player = player
+        self._language = language
+
+    def add(self, event: AnyEvent) -> None:
+        if isinstance(event, Speech) and event.language == self._language and event.pcm:
+            self._player.play(event.pcm, event.sample_rate)
+
+    def close(self) -> None:
+        self._player.drain()
+        self._player.close()
 
 
 async def interpret(source: Source, engines: Engines, config: SessionConfig, sinks: Iterable[Sink]) -> Outcome:

@@ -12,8 +12,9 @@ import typer
 
 from app.engines import EngineConfig, build
 from app.formats import writer
-from app.interpret import Outcome, Sink, SpeechSink, interpret
+from app.interpret import Outcome, PlaySink, Sink, SpeechSink, interpret
 from app.media import MediaFile, RawPcm, Source, output_errors
+from app.play import Player
 from app.presets import OFFLINE, PRESETS, source_language, target_languages
 from app.settings import Settings, resolve
 from app.translation import briefing, translation_config
@@ -29,6 +30,7 @@ def translate(
     source: Annotated[str | None, typer.Option("--from", help="Language spoken, or auto.")] = None,
     to: Annotated[str | None, typer.Option("--to", help="Languages to translate into, as in pt,es.")] = None,
     speak: Annotated[Path | None, typer.Option(help="Write the spoken translation to this WAV file.")] = None,
+    play: Annotated[bool, typer.Option("--play", help="Play the first language's speech.")] = False,
     format: Annotated[str, typer.Option("--format", help=", ".join(FORMATS) + ".")] = "live",
     bilingual: Annotated[bool, typer.Option("--bilingual", help="Source and translation in txt, srt, vtt.")] = False,
     realtime: Annotated[bool, typer.Option("--realtime", help="At the pace of the voice.")] = False,
@@ -69,7 +71,7 @@ def translate(
     with ExitStack() as stack:
         stream = _stream(output, stack)
         engines = job.engines()
-        outcomes = [job.run(engines, s, _sinks(format, stream, job, bilingual, speak, output)) for s in sources]
+        outcomes = [job.run(engines, s, _sinks(format, stream, job, bilingual, speak, play, output)) for s in sources]
     _report(outcomes)
 
 
@@ -102,7 +104,7 @@ class _Job:
         return engines
 
     def run(self, engines: Engines, source: Source, sinks: list[Sink]) -> Outcome:
-        spoken = any(isinstance(sink, SpeechSink) for sink in sinks)
+        spoken = any(isinstance(sink, SpeechSink | PlaySink) for sink in sinks)
         config = SessionConfig(
             source_language=self.source,
             captions=frozenset(self.targets),
@@ -130,7 +132,7 @@ def _stream(output: Path | None, stack: ExitStack) -> TextIO:
 
 
 def _sinks(
-    format: str, stream: TextIO, job: _Job, bilingual: bool, speak: Path | None, output: Path | None
+    format: str, stream: TextIO, job: _Job, bilingual: bool, speak: Path | None, play: bool, output: Path | None
 ) -> list[Sink]:
     sinks: list[Sink] = []
     if format != "live":
@@ -139,10 +141,12 @@ def _sinks(
         sinks.append(TerminalSink(job.source, job.targets))
     else:
         sinks.append(PlainSink(job.targets, stream))
+    if (speak is not None or play) and not job.targets:
+        raise InputError("no-target", "Nothing can be spoken without a target language; add one, as in --to pt.")
     if speak is not None:
-        if not job.targets:
-            raise InputError("no-target", "Nothing can be spoken without a target language; add one, as in --to pt.")
         sinks.append(SpeechSink(speak, job.targets))
+    if play:
+        sinks.append(PlaySink(Player(), job.targets[0]))
     return sinks
 
 
