@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app import formats, protocol
+from app import formats, protocol, wire
 from app.history import History
 from app.speaking import shifted
 from models.errors import InputError
@@ -47,9 +47,9 @@ class RoomTranscript(Transcript):
             case protocol.Opened():
                 self._begins[message.channel] = message.room_ms
             case protocol.Words():
-                self._of(message.channel, _words(message))
+                self._of(message.channel, wire.words(message))
             case protocol.Caption() if not languages or message.language in languages:
-                self._of(message.channel, _translation(message))
+                self._of(message.channel, wire.translation(message))
             case _:
                 pass
 
@@ -61,29 +61,3 @@ class RoomTranscript(Transcript):
     def lines(self) -> list[Line]:
         found = [line for transcript in self._channels.values() for line in transcript.lines()]
         return sorted(found, key=lambda line: line.start_ms)
-
-
-def _words(words: protocol.Words) -> Words:
-    return Words(
-        emitted_ms=words.emitted_ms,
-        language=words.language,
-        committed=words.text,
-        tentative="",
-        source_start_ms=words.start_ms,
-        source_end_ms=words.end_ms,
-        confidence=1.0,
-    )
-
-
-def _translation(caption: protocol.Caption) -> Translation:
-    return Translation(
-        emitted_ms=caption.emitted_ms,
-        language=caption.language,
-        segment=caption.segment,
-        committed=caption.text,
-        tentative="",
-        final=caption.final,
-        source_start_ms=caption.start_ms,
-        source_end_ms=caption.end_ms,
-        engine="",
-    )

@@ -1,0 +1,158 @@
+"""`tsuyaku listen`: a room read, or heard, in a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import sys
+from pathlib import Path
+from typing import Annotated, Protocol, TextIO
+
+import typer
+
+from app import protocol, wire
+from app.formats import JsonLinesWriter
+from app.interpret import SpeechSink
+from app.listen import Gone, Link, Listener, Lost
+from app.loudspeaker import Loudspeaker
+from app.presets import target_languages
+from app.protocol import Voice, Wanted
+from app.speaking import shifted
+from app.views import PlainSink
+from models.errors import InputError
+from pipeline.events import AnyEvent, End, Speech
+
+FORMATS = ("live", "jsonl")
+
+
+class Hearer(Protocol):
+    """Where speech goes."""
+
+    def add(self, event: AnyEvent) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def listen(
+    url: Annotated[str, typer.Argument(help="The listener's link, in quotes: http://…/listen#…")],
+    lang: Annotated[str, typer.Option("--lang", help="Languages to read, as in pt,es.")],
+    speak: Annotated[bool, typer.Option("--speak", help="Also hear it, in the first of the languages.")] = False,
+    record: Annotated[Path | None, typer.Option(help="Write what is spoken to this WAV file.")] = None,
+    format: Annotated[str, typer.Option("--format", help="live or jsonl.")] = "live",
+    code: Annotated[str, typer.Option(help="The room's code, where it has one.")] = "",
+    certificate: Annotated[
+        Path | None,
+        typer.Option(help="Certificate of a server with --lan, in place of the system's."),
+    ] = None,
+) -> None:
+    """Follow a room in your language. Comes back by itself when the network breaks, and misses nothing.
+
+    tsuyaku listen 'http://127.0.0.1:8080/listen#TOKEN' --lang pt
+    """
+    languages = target_languages(lang)
+    if not languages or len(languages) > protocol.MAX_LANGUAGES:
+        raise InputError("no-target", f"Name one to {protocol.MAX_LANGUAGES} languages, as in --lang pt.")
+    if format not in FORMATS:
+        raise InputError("unknown-format", f"'{format}' is no format; use one of {', '.join(FORMATS)}.")
+    voices = (languages[0],) if speak or record else ()
+    hearers: list[Hearer] = [Loudspeaker()] if speak else []
+    if record:
+        hearers.append(SpeechSink(record, voices))
+    listener = Listener(
+        Link.parse(url),
+        Wanted(captions=tuple(languages), voices=voices, tentative=False),
+        code=code,
+        trust=_trust(certificate),
+    )
+    try:
+        ended = asyncio.run(_follow(listener, _Reader(languages, format), hearers))
+    finally:
+        for hearer in hearers:
+            hearer.close()
+    typer.echo(f"tsuyaku: the room is over ({ended}).", err=True)
+
+
+class _Reader:
+    """Writes what was committed: each channel on its own, all of them on the room's clock."""
+
+    def __init__(self, languages: list[str], format: str, stream: TextIO | None = None) -> None:
+        self._languages = languages
+        self._format = format
+        self._stream = stream or sys.stdout
+        self._begins: dict[int, float] = {}
+        self._channels: dict[int, PlainSink | JsonLinesWriter] = {}
+
+    def add(self, message: protocol.ServerMessage) -> None:
+        match message:
+            case protocol.Opened():
+                self._begins[message.channel] = message.room_ms
+            case protocol.Words():
+                self._of(message.channel).add(shifted(wire.words(message), self._begins.get(message.channel, 0), 0))
+            case protocol.Caption():
+                self._of(message.channel).add(
+                    shifted(wire.translation(message), self._begins.get(message.channel, 0), 0)
+                )
+            case protocol.Closed():
+                self._of(message.channel).add(_end(message))
+            case _:
+                pass
+
+    def _of(self, channel: int) -> PlainSink | JsonLinesWriter:
+        if channel not in self._channels:
+            plain = self._format == "live"
+            self._channels[channel] = (
+                PlainSink(self._languages, self._stream) if plain else JsonLinesWriter(self._stream)
+            )
+        return self._channels[channel]
+
+
+async def _follow(listener: Listener, reader: _Reader, hearers: list[Hearer]) -> str:
+    """Until the room ends; why it did."""
+    play_ms = 0.0
+    async for message in listener.messages():
+        match message:
+            case Lost():
+                typer.echo("tsuyaku: connection lost; trying again, nothing will be missing", err=True)
+            case Gone():
+                typer.echo("tsuyaku: some of what was said meanwhile is gone", err=True)
+            case Voice():
+                speech = _speech(message, play_ms)
+                play_ms += speech.duration_ms
+                for hearer in hearers:
+                    hearer.add(speech)
+            case protocol.Refused() | protocol.Trouble():
+                typer.echo(f"tsuyaku: [{message.code}]", err=True)
+            case protocol.Ended():
+                return message.code
+            case _:
+                reader.add(message)
+    return "end"
+
+
+def _speech(voice: Voice, play_ms: float) -> Speech:
+    return Speech(
+        emitted_ms=play_ms,
+        language=voice.language,
+        segment=voice.segment,
+        text="",
+        sample_rate=voice.sample_rate,
+        duration_ms=len(voice.payload) / 2 / voice.sample_rate * 1000,
+        play_ms=play_ms,
+        rate=1.0,
+        last=voice.last,
+        dropped=False,
+        source_start_ms=0.0,
+        source_end_ms=voice.source_end_ms,
+        pcm=voice.payload,
+    )
+
+
+def _end(message: protocol.Closed) -> End:
+    return End(emitted_ms=0.0, source_ms=0.0, segments=0, misses=0, reason=message.code, message=message.message)
+
+
+def _trust(certificate: Path | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(certificate) if certificate else None)
+    except OSError as error:
+        raise InputError("certificate-unreadable", f"{certificate} is no certificate that can be read.") from error
