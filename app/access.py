@@ -49,6 +49,8 @@ class Limits:
     """that a language is still translated after its last listener left"""
     idle_s: float = 900.0
     """that an empty room waits"""
+    return_s: float = 60.0
+    """after the end of a room, in which who was cut off gets what it missed"""
     lifetime_s: float = 12 * 3600.0
     log_entries: int = 20_000
 

@@ -125,7 +125,7 @@ class Connection:
         except Busy as busy:
             raise ProtocolError(CloseCode.FLOOD, "too many wrong codes") from busy
         if entry.room.ended is not None:
-            raise ProtocolError(CloseCode.ENDED, "the room is over")
+            self._closing = CloseCode.ENDED  # once it has what it missed
         return entry, role
 
     def _welcome(self, hello: Hello) -> protocol.Welcome:
@@ -224,6 +224,8 @@ class Connection:
         self._tell(protocol.Started(key=start.key, channel=channel.number, position=channel.position))
 
     def _open(self, start: protocol.Start, room: Room) -> SpeakingChannel | None:
+        if room.ended is not None:
+            return None
         if len(room.open_channels) >= self._limits.channels_per_room:
             self._refuse("too-many-channels", "As many people speak in this room as can at once.")
             return None

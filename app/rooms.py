@@ -137,13 +137,11 @@ class Rooms:
             room = entry.room
             if room.ended is None and (code := room.tick()) is not None:
                 room.end(code)
-            if room.ended is not None and self._now() - room.ended_at >= room.options.keep_s:
+            if room.ended is not None and self._now() - room.ended_at >= max(self.limits.return_s, room.options.keep_s):
                 self._forget(entry)
 
     def end(self, entry: Entry, code: EndCode) -> None:
         entry.room.end(code)
-        if not entry.room.options.keep_s:
-            self._forget(entry)
 
     def _forget(self, entry: Entry) -> None:
         self._links.revoke_room(entry.room.name)

@@ -63,13 +63,13 @@ async def test_wrong_token_opens_nothing(token: str) -> None:
         assert await refused(served, greeting(token)) == 4401
 
 
-async def test_token_of_a_room_that_is_over_opens_nothing() -> None:
+async def test_room_that_is_over_opens_to_nobody() -> None:
     async with serving() as served:
         room = await served.room()
         async with served.connect(room["host"]) as host:
             await host.send("close")
             assert await host.closed() == 4410
-        assert await refused(served, greeting(room["speaker"])) == 4401
+        assert await refused(served, greeting(room["speaker"])) == 4410
 
 
 @pytest.mark.parametrize(

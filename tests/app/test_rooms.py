@@ -1,0 +1,162 @@
+"""Rooms as time goes by: nothing lasts without a reason. The clock is a number."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from app.access import Limits
+from app.download import download
+from app.metrics import Metrics
+from app.protocol import CloseCode, Role, Start, Uplink, Wanted, decode_server
+from app.room import Member, Room, RoomOptions
+from app.rooms import Busy, Entry, Rooms
+from models.errors import InputError
+from tests.app.serving import SPEECH, interpreter
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def rooms(clock: Clock) -> Rooms:
+    return Rooms(interpreter().open_session, Metrics(), Limits(), clock)
+
+
+def join(
+    room: Room,
+    role: Role = "listener",
+    wanted: Wanted | None = None,
+    close: Callable[[CloseCode], None] = lambda code: None,
+) -> Member:
+    member = Member(role, room.join(role, wanted or Wanted(), 0, lambda: None), close)
+    room.admit(member)
+    return member
+
+
+def later(rooms: Rooms, clock: Clock, seconds: float) -> None:
+    clock.now += seconds
+    rooms.tick()
+
+
+async def test_empty_room_ends_by_itself_and_is_forgotten(rooms: Rooms, clock: Clock) -> None:
+    entry = rooms.create(RoomOptions(), "a")
+    later(rooms, clock, rooms.limits.idle_s - 1)
+    assert entry.room.ended is None
+    later(rooms, clock, 2)
+    assert entry.room.ended == "idle"
+    assert rooms.find(entry.tokens["host"])
+    later(rooms, clock, rooms.limits.return_s)
+    assert rooms.find(entry.tokens["host"]) is None
+
+
+async def test_room_with_a_listener_stays_until_its_lifetime_is_over(rooms: Rooms, clock: Clock) -> None:
+    entry = rooms.create(RoomOptions(), "a")
+    closed: list[CloseCode] = []
+    member = join(entry.room, close=closed.append)
+    later(rooms, clock, rooms.limits.idle_s * 2)
+    assert entry.room.ended is None
+    later(rooms, clock, rooms.limits.lifetime_s)
+    assert entry.room.ended == "limit"
+    assert closed == [CloseCode.ENDED]
+    texts = [decode_server(str(member.outbox.next()))]
+    assert texts[0].code == "limit"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("keep_s", [0, 3600])
+async def test_transcript_lives_as_long_as_the_host_chose(rooms: Rooms, clock: Clock, keep_s: int) -> None:
+    entry = rooms.create(RoomOptions(keep_s=keep_s), "a")
+    rooms.end(entry, "host")
+    later(rooms, clock, max(keep_s, rooms.limits.return_s) - 1)
+    assert rooms.find(entry.tokens["listener"])
+    later(rooms, clock, 1)
+    assert rooms.find(entry.tokens["listener"]) is None
+
+
+async def test_language_is_dropped_a_while_after_its_last_listener_left(rooms: Rooms, clock: Clock) -> None:
+    room = rooms.create(RoomOptions(), "a").room
+    member = join(room, wanted=Wanted(captions=("pt",), voices=("es",)))
+    other = join(room, wanted=Wanted(captions=("pt",)))
+    room.leave(member)
+    later(rooms, clock, rooms.limits.language_linger_s + 1)
+    assert room.targets == (frozenset({"pt"}), frozenset())
+    room.leave(other)
+    later(rooms, clock, rooms.limits.language_linger_s - 1)
+    assert room.targets[0] == {"pt"}
+    later(rooms, clock, 2)
+    assert room.targets[0] == frozenset()
+
+
+async def test_channel_waits_for_its_speaker_and_then_ends(rooms: Rooms, clock: Clock) -> None:
+    room = rooms.create(RoomOptions(), "a").room
+    speaker = join(room, "speaker")
+    channel = room.open_channel(Start(key="a-key-of-mine", language="en"))
+    channel.holder = speaker
+    channel.accept(Uplink(channel.number, 0, 0, SPEECH))
+    room.leave(speaker)
+    later(rooms, clock, rooms.limits.channel_linger_s - 1)
+    assert not channel.ended
+    later(rooms, clock, 2)
+    await room.drain()
+    assert channel.ended
+    assert not room.open_channels
+
+
+async def spoken(rooms: Rooms, *languages: str) -> Entry:
+    """A room in which two people have spoken, one after the other."""
+    entry = rooms.create(RoomOptions(), "a")
+    join(entry.room, wanted=Wanted(captions=languages))
+    for key in ("the-first-key", "the-second-key"):
+        channel = entry.room.open_channel(Start(key=key, language="en"))
+        channel.accept(Uplink(channel.number, 0, 0, SPEECH))
+        await entry.room.drain()
+    return entry
+
+
+async def test_transcript_of_several_speakers_is_whole(rooms: Rooms, clock: Clock) -> None:
+    history = (await spoken(rooms, "pt", "es")).room.history
+    name, kind, text = download(history, "txt", ["pt"])
+    assert (name, kind) == ("tsuyaku-pt.txt", "text/plain")
+    first, second = "WORD0 WORD1 WORD2.", "WORD0 WORD1."
+    assert text.splitlines() == [first, first, second, second]
+    for format, mark in (("srt", "-->"), ("vtt", "WEBVTT"), ("json", '"segments"')):
+        assert mark in download(history, format, ["pt"])[2]
+    both = download(history, "txt", [], bilingual=True)[2]
+    assert both.count("pt: ") == both.count("es: ") == both.count("en: ") == 4
+    with pytest.raises(InputError, match="no such format"):
+        download(history, "exe", [])
+
+
+async def test_file_name_of_a_transcript_holds_nothing_foreign(rooms: Rooms, clock: Clock) -> None:
+    history = (await spoken(rooms)).room.history
+    assert download(history, "txt", ['../"x\r\n'])[0] == "tsuyaku-x.txt"
+
+
+async def test_draining_server_takes_no_room(rooms: Rooms, clock: Clock) -> None:
+    await rooms.drain()
+    with pytest.raises(Busy, match="about to stop"):
+        rooms.create(RoomOptions(), "a")
+
+
+async def test_shutdown_waits_no_longer_than_it_may(clock: Clock) -> None:
+    rooms = Rooms(interpreter().open_session, Metrics(), Limits(drain_s=0.01), clock)
+    entry = rooms.create(RoomOptions(), "a")
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    entry.room.drain = never  # type: ignore[method-assign]
+    await rooms.drain()
+    assert entry.room.ended == "shutdown"
