@@ -6,31 +6,23 @@ import asyncio
 import ssl
 import sys
 from pathlib import Path
-from typing import Annotated, Protocol, TextIO
+from typing import Annotated, TextIO
 
 import typer
 
 from app import protocol, wire
 from app.formats import JsonLinesWriter
-from app.interpret import SpeechSink
+from app.interpret import PlaySink, Sink, SpeechSink
 from app.listen import Gone, Link, Listener, Lost
-from app.loudspeaker import Loudspeaker
+from app.play import Player
 from app.presets import target_languages
 from app.protocol import Voice, Wanted
 from app.speaking import shifted
 from app.views import PlainSink
 from models.errors import InputError
-from pipeline.events import AnyEvent, End, Speech
+from pipeline.events import End, Speech
 
 FORMATS = ("live", "jsonl")
-
-
-class Hearer(Protocol):
-    """Where speech goes."""
-
-    def add(self, event: AnyEvent) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def listen(
@@ -55,7 +47,7 @@ def listen(
     if format not in FORMATS:
         raise InputError("unknown-format", f"'{format}' is no format; use one of {', '.join(FORMATS)}.")
     voices = (languages[0],) if speak or record else ()
-    hearers: list[Hearer] = [Loudspeaker()] if speak else []
+    hearers: list[Sink] = [PlaySink(Player(), languages[0])] if speak else []
     if record:
         hearers.append(SpeechSink(record, voices))
     listener = Listener(
@@ -106,7 +98,7 @@ class _Reader:
         return self._channels[channel]
 
 
-async def _follow(listener: Listener, reader: _Reader, hearers: list[Hearer]) -> str:
+async def _follow(listener: Listener, reader: _Reader, hearers: list[Sink]) -> str:
     """Until the room ends; why it did."""
     play_ms = 0.0
     async for message in listener.messages():
