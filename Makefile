@@ -57,7 +57,7 @@ test-vllm: setup vllm-env
 # uv, a tool for the maintainer, writes the lock: versions with hashes, and no index address.
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --extra voices --extra llama --extra play --extra bench --group pyproject.toml:dev pyproject.toml -o requirements.lock
+	  --extra voices --extra llama --extra play --extra desk --extra bench --group pyproject.toml:dev pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) build out *.egg-info

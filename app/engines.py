@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.translation import TranslationConfig, translation
-from models.errors import TsuyakuError
+from models.errors import TsuyakuError, UnavailableError
 from models.protocols import Hypothesis, RecognitionRequest, Samples, Synthesizer, TranslationRequest
 from models.scheduler import Scheduler
 from models.silero import SileroDetector
 from models.store import Store
+from models.text_language import TextIdentifier
 from models.whisper import Context, WhisperRecognizer
 from pipeline.session import Engines, SpeechRequest, Voiced
 
@@ -59,7 +60,15 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
         identify=_Identifier(recognise, shared),
         translator=translation(config.translation, store),
         voice=Voices(store, config.voice).get,
+        identify_text=_text_identifier(),
     )
+
+
+def _text_identifier() -> TextIdentifier | None:
+    try:
+        return TextIdentifier()
+    except UnavailableError:
+        return None
 
 
 class _Identifier(Scheduler[Samples, dict[str, float]]):

@@ -81,7 +81,7 @@ class WhisperRecognizer:
         return [self.recognize(request) for request in requests]
 
     def identify(self, audio: Samples) -> Mapping[str, float]:
-        encoded = self._encode(audio, FULL_CONTEXT_SECONDS)
+        encoded = self._encode(audio, self._context.seconds(len(audio) / SAMPLE_RATE))
         found: list[tuple[str, float]] = self._whisper.model.detect_language(encoded)[0]
         return {token[2:-2]: probability for token, probability in found}
 

@@ -63,6 +63,8 @@ class Gate:
         self._open = False
         self._loud = 0
         self._quiet = 0
+        self.pause_s = self._config.pause_s
+        """silence that ends an utterance, from now on"""
 
     def process(self, samples: Samples) -> Iterator[GateItem]:
         """Take samples in any portions; yield what is speech, in order."""
@@ -120,7 +122,7 @@ class Gate:
 
     def _still_open(self, probability: float) -> bool:
         self._quiet = self._quiet + self._frame if probability < self._config.close_below else 0
-        return self._quiet < self._config.pause_s * SAMPLE_RATE
+        return self._quiet < self.pause_s * SAMPLE_RATE
 
     def _lulls(self) -> bool:
         """The present frame completes `lull_s` of silence."""

@@ -84,6 +84,15 @@ class Utterance:
         tokens = [*self._prompt, *(token for word in self._committed for token in word.tokens)]
         return tuple(tokens[-self._config.prompt_tokens :])
 
+    def prime(self, prompt: tuple[int, ...]) -> None:
+        """Take what was said before in the same language, where that was not known at the beginning."""
+        self._prompt = prompt
+
+    @property
+    def text(self) -> str:
+        """Committed and tentative."""
+        return "".join(word.text for word in (*self._committed, *self._last))
+
     def append(self, stretch: Stretch) -> None:
         self._audio.append(stretch.samples)
 
@@ -91,8 +100,10 @@ class Utterance:
         prefix = tuple(token for word in self._committed for token in word.tokens)
         return RecognitionRequest(self._audio.samples.copy(), language, prefix, self._prompt, closed)
 
-    def apply(self, hypothesis: Hypothesis, audio_end: int, *, closed: bool, lull: bool = False) -> Update:
-        """Commit what is agreed on or sure; all of it when `closed`. `lull`: the audio ends in a moment of quiet."""
+    def apply(
+        self, hypothesis: Hypothesis, audio_end: int, *, closed: bool, lull: bool = False, hold: bool = False
+    ) -> Update:
+        """Commit what is agreed on or sure; all of it when `closed`, none on `hold`. `lull`: it ends in quiet."""
         if hypothesis.looped:
             self._prompt = ()
         words = () if self._is_silence(hypothesis) else self._timed(hypothesis.words)
@@ -100,6 +111,8 @@ class Utterance:
         if closed:
             words = words[:repeated] if rushed < len(words) else words
             count = len(words)
+        elif hold:
+            count = 0
         else:
             likely = words[: min(rushed, repeated)]
             count = max(self._agreed(likely, audio_end), self._sure(likely, audio_end, lull=lull))

