@@ -122,11 +122,8 @@ class Voices:
 
     def load(self, language: str) -> Synthesizer:
         """The best voice that is installed and fast enough here; eSpeak NG speaks what no other does."""
-        if self._engine in ("auto", "piper") and language == "en":
-            from models.piper import PiperSynthesizer
-
-            folder = self._store.ensure("piper-en_US-joe-medium")
-            return PiperSynthesizer(_file(folder, "*.onnx"), _file(folder, "*.json"))
+        if self._engine in ("auto", "piper") and (piper := self._piper(language)):
+            return piper
         if self._engine in ("auto", "kokoro") and language in ("ja", "pt"):
             try:
                 kokoro = self._kokoro(language)
@@ -139,6 +136,16 @@ class Voices:
         from models.espeak import EspeakSynthesizer
 
         return EspeakSynthesizer(language)
+
+    def _piper(self, language: str) -> Synthesizer | None:
+        """The first voice of the catalogue that is here, or can be put together from installed packages."""
+        from models.piper import PiperSynthesizer
+
+        for entry in self._store.catalog.find("tts", [language]):
+            if entry.engine == "piper" and self._store.at_hand(entry.id):
+                folder = self._store.ensure(entry.id)
+                return PiperSynthesizer(_file(folder, "*.onnx"), _file(folder, "*.json"))
+        return None
 
     def _kokoro(self, language: str) -> Synthesizer:
         from models.kokoro import KokoroSynthesizer

@@ -1,4 +1,7 @@
-"""The catalogue of weights (catalog.toml): what exists, under which licence, from where, and with which hashes."""
+"""The catalogue of weights: what exists, under which licence, from where, and with which hashes.
+
+`catalog.toml` holds what the default needs; docs/models.md says where the hashes of each file come from.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,9 @@ from typing import Literal
 import msgspec
 
 from models.errors import InputError
+
+FILES = ("catalog.toml", "catalog_whisper.toml", "catalog_firefox.toml", "catalog_piper.toml")
+"""of this package; where two entries serve a language, the earlier one is preferred"""
 
 
 class File(msgspec.Struct, frozen=True):
@@ -59,8 +65,13 @@ class Catalog:
     @staticmethod
     @cache
     def load() -> Catalog:
-        text = (files("models") / "catalog.toml").read_bytes()
-        return Catalog(msgspec.toml.decode(text, type=_Document).entry)
+        return Catalog(entry for name in FILES for entry in Catalog.read(name).values())
+
+    @staticmethod
+    def read(name: str) -> dict[str, Entry]:
+        """The entries of one of `FILES`, by id."""
+        text = (files("models") / name).read_bytes()
+        return {entry.id: entry for entry in msgspec.toml.decode(text, type=_Document).entry}
 
     def entry(self, name: str) -> Entry:
         """Raises `InputError` `unknown-model`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class FirefoxTranslator:
             if pair not in self._loaded:
                 self._loaded[pair] = _load(self._pairs[pair])
             return self._loaded[pair].translate_long(text)
-        except (ValueError, RuntimeError, OSError) as error:
+        except (ValueError, RuntimeError, OSError, EOFError) as error:
             raise UnavailableError("engine-failed", f"The model for {'-'.join(pair)} failed; pull it again.") from error
 
 
@@ -56,9 +57,10 @@ def _load(folder: Path) -> fxtranslate.Translator:
         found = sorted(folder.glob(pattern))
         if not found:
             raise UnavailableError("model-missing", f"{folder} holds no {pattern}; pull the model again.")
-        return found[0].read_bytes()
+        data = found[0].read_bytes()
+        return gzip.decompress(data) if found[0].suffix == ".gz" else data
 
-    shared = any(folder.glob("vocab.*.spm"))
-    source_vocab, target_vocab = ("vocab.*.spm",) * 2 if shared else ("srcvocab.*.spm", "trgvocab.*.spm")
+    shared = any(folder.glob("vocab.*.spm*"))
+    source_vocab, target_vocab = ("vocab.*.spm*",) * 2 if shared else ("srcvocab.*.spm*", "trgvocab.*.spm*")
     shortlist = read("lex.*") if any(folder.glob("lex.*")) else None
     return fxtranslate.Translator(read("model.*"), read(source_vocab), read(target_vocab), shortlist)

@@ -17,9 +17,11 @@ import urllib.request
 import zlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
+from urllib.parse import quote
 
 import filelock
 import msgspec
@@ -31,6 +33,10 @@ from models.errors import InputError, TsuyakuError, UnavailableError
 CHUNK = 1 << 20  # bytes
 STAMP = ".verified"
 TIMEOUT_S = 30
+HUB = "https://huggingface.co"  # HF_ENDPOINT names a mirror, as it does for the hub's own client
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+INSTALL = "make setup, or pip install 'tsuyaku[voices]'"
 
 Progress = Callable[[str, int, int], None]
 """called with the file's name, bytes so far and bytes in all"""
@@ -57,14 +63,14 @@ class Store:
         try:
             return self.path(name)
         except UnavailableError as missing:
-            if missing.code != "model-missing":
+            local = _local_sources(self.catalog.entry(name))
+            if missing.code != "model-missing" or not local:
                 raise
-            entry = self.catalog.entry(name)
-            local = [source for source in entry.sources if source.kind in ("package", "folder")]
-            for source in local:
-                if _is_here(source):
-                    return self._fetch(entry, [source], None)
-            raise
+            return self._fetch(self.catalog.entry(name), local[:1], None)
+
+    def at_hand(self, name: str) -> bool:
+        """Whether `ensure` finds the entry without a network."""
+        return (self.root / name).is_dir() or bool(_local_sources(self.catalog.entry(name)))
 
     def pull(self, name: str, progress: Progress | None = None) -> Path:
         """Fetch an entry from the first of its sources that works; nothing is fetched where it is there already."""
@@ -171,6 +177,10 @@ def _default_root() -> Path:
     return platformdirs.user_cache_path("tsuyaku", appauthor=False) / "models"
 
 
+def _local_sources(entry: Entry) -> list[Source]:
+    return [source for source in entry.sources if source.kind in ("package", "folder") and _is_here(source)]
+
+
 def _is_here(source: Source) -> bool:
     if source.kind == "folder":
         return Path(source.location).expanduser().is_dir()
@@ -187,7 +197,9 @@ def _in_package(part: str) -> Path:
     package, _, inside = part.partition("/")
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise UnavailableError("model-missing", f"The package '{package}' that carries weights is not installed.")
+        raise UnavailableError(
+            "model-missing", f"The package '{package}' that carries weights is not installed: {INSTALL}."
+        )
     return Path(spec.submodule_search_locations[0]) / inside
 
 
@@ -204,7 +216,8 @@ def _join(parts: list[Path], target: Path) -> None:
 def _url(source: Source, file: File) -> str:
     path = source.files.get(file.name, [file.name])[0]
     if source.kind == "hub":
-        return f"https://huggingface.co/{source.location}/resolve/{source.revision or 'main'}/{path}"
+        hub = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
+        return f"{hub}/{source.location}/resolve/{source.revision or 'main'}/{quote(path)}"
     return f"{source.location.rstrip('/')}/{path}" if source.location else path
 
 
@@ -222,8 +235,8 @@ def _download(url: str, part: Path, file: File, progress: Progress | None) -> No
         if error.code == 416:  # nothing is left to fetch
             return
         raise UnavailableError("model-unreachable", f"{url} answered {error.code}; try again later.") from error
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except (OSError, HTTPException, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise
         raise UnavailableError("model-unreachable", f"{url} cannot be reached; check the network.") from error
 
@@ -287,6 +300,6 @@ def _disk_errors(root: Path) -> Generator[None]:
     except PermissionError as error:
         raise InputError("cache-unwritable", f"{root} cannot be written; set TSUYAKU_MODELS to another.") from error
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in NO_ROOM:
             raise UnavailableError("disk-full", f"The disk of {root} is full; free some room and try again.") from error
         raise

@@ -12,9 +12,14 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.table import Table
 from rich.text import Text
 
+from app.presets import source_language
 from models.catalog import Entry
-from models.errors import TsuyakuError
+from models.errors import TsuyakuError, UnavailableError
 from models.store import Store
+
+ENDS_ALL = frozenset({"disk-full", "model-unreachable"})
+"""what the next model would meet as well"""
+STDERR = Console(stderr=True)
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -28,38 +33,66 @@ def models() -> None:
 
 
 @app.command("list")
-def list_models(json: Json = False) -> None:
-    """List the catalogue, and what of it is on this machine."""
+def list_models(
+    languages: Annotated[list[str] | None, typer.Argument(help="Only what serves one of these languages.")] = None,
+    here: Annotated[bool, typer.Option("--here", help="Only what is on this machine.")] = False,
+    json: Json = False,
+) -> None:
+    """List the catalogue, and what of it is on this machine.
+
+    \b
+        tsuyaku models list --here
+        tsuyaku models list pt ja          what interprets from and to Portuguese or Japanese
+        tsuyaku models list --json
+    """
     store = Store()
-    here = set(store.installed())
+    installed = set(store.installed())
+    wanted = set(languages or ())
+    entries = [
+        entry
+        for entry in store.catalog.entries.values()
+        if (not here or entry.id in installed) and (not wanted or not entry.languages or wanted & set(entry.languages))
+    ]
     if json:
-        rows = [_row(entry, entry.id in here) for entry in store.catalog.entries.values()]
-        typer.echo(msgspec.json.encode(rows).decode())
+        typer.echo(msgspec.json.encode([_row(entry, entry.id in installed) for entry in entries]).decode())
         return
     table = Table("model", "task", "languages", "size", "licence", "here", box=None)
-    for entry in store.catalog.entries.values():
+    for entry in entries:
+        there = "yes" if entry.id in installed else ""
         size = f"{entry.size / 1e6:.0f} MB"
-        table.add_row(
-            Text(entry.id),
-            entry.task,
-            " ".join(entry.languages),
-            size,
-            entry.licence,
-            "yes" if entry.id in here else "",
-        )
+        table.add_row(Text(entry.id), entry.task, " ".join(entry.languages), size, entry.licence, there)
     Console().print(table)
 
 
 @app.command()
 def pull(names: Names) -> None:
-    """Fetch models by name, or all that an interpreter between languages needs: tsuyaku models pull en ja."""
+    """Fetch models by name, or all that an interpreter between languages needs.
+
+    A download that broke off goes on where it ended. What another process pulls at the moment is waited for.
+
+    \b
+        tsuyaku models pull en ja                            recogniser, both directions and voices
+        tsuyaku models pull whisper-small firefox-en-de
+        HF_ENDPOINT=https://mirror tsuyaku models pull ja    a mirror of the model hub
+    """
     store = Store()
-    wanted = [entry for name in _expanded(store, names) for entry in [store.catalog.entry(name)]]
-    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn()) as progress:
+    wanted = [store.catalog.entry(name) for name in _expanded(store, names)]
+    failures: list[TsuyakuError] = []
+    with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=STDERR) as progress:
         for entry in wanted:
             task = progress.add_task(entry.id, total=entry.size)
-            store.pull(entry.id, _Meter(progress, task).report)
-            progress.update(task, completed=entry.size)
+            try:
+                store.pull(entry.id, _Meter(progress, task).report)
+            except UnavailableError as error:
+                failures.append(error)
+                if error.code in ENDS_ALL:
+                    break
+            else:
+                progress.update(task, completed=entry.size)
+    for failure in failures[:-1]:
+        typer.echo(f"tsuyaku: {failure.message} [{failure.code}]", err=True)
+    if failures:
+        raise failures[-1]
 
 
 @app.command()
@@ -67,7 +100,12 @@ def verify(
     names: Annotated[list[str] | None, typer.Argument(help="All that are here where none is named.")] = None,
     json: Json = False,
 ) -> None:
-    """Hash files again and compare them with the catalogue. Exit status 3 where one differs."""
+    """Hash files again and compare them with the catalogue. Exit status 3 where one differs.
+
+    \b
+        tsuyaku models verify
+        tsuyaku models verify whisper-base --json
+    """
     store = Store()
     results: dict[str, str] = {}
     for name in names or store.installed():
@@ -87,13 +125,21 @@ def verify(
 
 @app.command()
 def path(name: Annotated[str, typer.Argument(help="A model.")]) -> None:
-    """Print the folder of a verified model."""
+    """Print the folder of a verified model.
+
+    \b
+        ls -l "$(tsuyaku models path whisper-base)"
+    """
     typer.echo(str(Store().path(name)))
 
 
 @app.command()
 def remove(names: Names) -> None:
-    """Delete models from this machine."""
+    """Delete models from this machine.
+
+    \b
+        tsuyaku models remove whisper-large-v3
+    """
     store = Store()
     for name in names:
         typer.echo(f"{name}: {'removed' if store.remove(name) else 'was not here'}")
@@ -129,11 +175,15 @@ def _expanded(store: Store, names: list[str]) -> list[str]:
     wanted = [name for name in names if name not in languages]
     if languages:
         wanted += ["silero-vad-v6", "whisper-base"]
-        for source, target in permutations(languages, 2):
+        for source, target in permutations([source_language(name) for name in languages], 2):
             route = [entry.id for entry in store.catalog.translation_route(source, target)]
             if not route:
                 typer.echo(f"The catalogue has no model from '{source}' to '{target}'; Llama translates it.", err=True)
             wanted += route
         for language in languages:
-            wanted += [entry.id for entry in store.catalog.find("tts", [language])[:1]]
+            voices = store.catalog.find("tts", [language])
+            if not voices:
+                typer.echo(f"The catalogue has no voice for '{language}'; eSpeak NG speaks it.", err=True)
+            # Piper meets the budget on two cores, Kokoro seldom does.
+            wanted += [voice.id for voice in sorted(voices, key=lambda voice: voice.engine != "piper")[:1]]
     return list(dict.fromkeys(wanted))

@@ -134,6 +134,41 @@ def test_every_entry_of_the_catalogue_has_a_source_for_every_file() -> None:
                 assert source.kind != "package" or file.name in source.files, entry.id
 
 
+def test_catalogue_has_whisper_firefox_and_piper_with_hashes_of_their_own() -> None:
+    entries = Catalog.load().entries
+    engines = [entry.engine for entry in entries.values()]
+    assert engines.count("whisper") >= 13
+    assert engines.count("firefox") >= 90
+    assert engines.count("piper") >= 120
+    weights = [max(entry.files, key=lambda file: file.size).sha256 for entry in entries.values()]
+    assert len(set(weights)) == len(weights)
+
+
+def test_catalogue_names_one_voice_for_each_file_name_and_one_commit_for_each_hub() -> None:
+    for entry in Catalog.load().entries.values():
+        assert len({file.name for file in entry.files}) == len(entry.files)
+        assert all(len(source.revision) == 40 for source in entry.sources if source.kind == "hub"), entry.id
+        assert all("/" not in file.name and file.name.isascii() for file in entry.files), entry.id
+
+
+def test_first_voice_of_a_language_may_be_used_by_anybody_where_there_is_one() -> None:
+    catalog = Catalog.load()
+    for language in ("de", "es", "fr", "nl"):
+        assert catalog.find("tts", [language])[0].licence in {"CC0-1.0", "CC-BY-4.0", "public domain"}, language
+
+
+def test_hub_of_a_mirror_is_asked_where_it_is_named(
+    tmp_path: Path, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = tmp_path / "served" / "owner" / "name" / "resolve" / "main"
+    served.mkdir(parents=True)
+    (served / "model.bin").write_bytes(DATA)
+    monkeypatch.setenv("HF_ENDPOINT", server)
+    file = File("model.bin", hashlib.sha256(DATA).hexdigest(), len(DATA))
+    entry = Entry("tiny", "asr", "whisper", [], "MIT", [file], [Source("hub", "owner/name")])
+    assert (Store(tmp_path / "models", Catalog([entry])).pull("tiny") / "model.bin").read_bytes() == DATA
+
+
 def test_route_between_languages_goes_through_english() -> None:
     pairs = [("de", "en"), ("en", "pt"), ("pt", "en")]
     entries = [Entry(f"{a}-{b}", "mt", "firefox", [a, b], "MPL-2.0", [], []) for a, b in pairs]
