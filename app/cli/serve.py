@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import ssl
+import sys
 from pathlib import Path
 from typing import Annotated
 
+import platformdirs
+import segno
 import typer
 import uvicorn
 
 from app.access import Limits
+from app.certificate import ensure, fingerprint, lan_address
 from app.interpreter import interpreter
 from app.protocol import MAX_BINARY_BYTES
 from app.sample import sample_path
@@ -23,6 +28,11 @@ from models.errors import InputError
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 where none is given.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    lan: Annotated[
+        bool, typer.Option("--lan", help="For phones in the same network: https on all addresses, and a QR code here.")
+    ] = False,
+    certificate: Annotated[Path | None, typer.Option(help="Certificate chain (PEM), for https.")] = None,
+    key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="A name under which browsers reach this server, as in a reverse proxy.")
     ] = None,
@@ -44,10 +54,10 @@ def serve(
 ) -> None:
     """Open the page: people speak, and everybody reads and hears it in their own language.
 
-    tsuyaku serve, then open http://127.0.0.1:8080
+    tsuyaku serve, then open http://127.0.0.1:8080; tsuyaku serve --lan for phones in the same room
     """
     given = {
-        "host": host,
+        "host": "0.0.0.0" if lan and host is None else host,
         "port": port,
         "preset": preset,
         "whisper": whisper,
@@ -60,14 +70,15 @@ def serve(
         "register": tuple(register.split(",")) if register else None,
     }
     settings = resolve(given).settings
+    files = _certificate(certificate, key, lan=lan)
     listening = listen(settings.host, settings.port)
     options = ServerOptions(hosts=tuple(allow_host or ()), metrics_to_all=metrics_to_all, limits=Limits())
     interpreting = interpreter(settings)
     for note in asyncio.run(interpreting.engines.translator.notes("auto", ())):
         typer.echo(f"tsuyaku: {note}", err=True)
     server = Server(interpreting, sample_path, options)
-    typer.echo(f"Tsuyaku is at http://{_shown(listening)}  (Ctrl-C ends it; what was said is finished first)", err=True)
-    asyncio.run(run(server, listening, configuration(server, behind_proxy=behind_proxy)))
+    _announce(listening, files, lan=lan)
+    asyncio.run(run(server, listening, configuration(server, behind_proxy=behind_proxy, certificate=files)))
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -130,6 +141,26 @@ class Draining(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _shown(listening: socket.socket) -> str:
+def _certificate(given: Path | None, key: Path | None, *, lan: bool) -> tuple[Path, Path] | None:
+    """Files of certificate and key: those given, or made on the spot. Raises `InputError` `certificate-unreadable`."""
+    if given is None and key is None:
+        return ensure(platformdirs.user_data_path("tsuyaku", appauthor=False), lan_address()) if lan else None
+    if given is None or key is None:
+        raise InputError("certificate-unreadable", "A certificate needs its key: give --certificate and --key.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(given, key)
+    except OSError as error:
+        raise InputError("certificate-unreadable", f"{given} and {key} are no certificate and its key.") from error
+    return given, key
+
+
+def _announce(listening: socket.socket, files: tuple[Path, Path] | None, *, lan: bool) -> None:
+    """Say where the page is; with `lan` also as a QR code."""
     host, port = listening.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    name = lan_address() if lan else f"[{host}]" if ":" in host else host
+    url = f"{'https' if files else 'http'}://{name}:{port}"
+    if lan and files:
+        segno.make(url, micro=False).terminal(out=sys.stderr, compact=True)
+        typer.echo("The browser will warn once that it does not know the certificate, which was made here:", err=True)
+        typer.echo(f"{files[0]}\nSHA-256 {fingerprint(files[0])}", err=True)
+    typer.echo(f"Tsuyaku is at {url}  (Ctrl-C ends it; what was said is finished first)", err=True)
