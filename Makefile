@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TSUYAKU := $(BIN)/tsuyaku
 
-.PHONY: setup run sample check format test test-fast test-real test-browser test-vllm vllm-env vllm-cpu bench lock clean
+.PHONY: setup run sample check format test test-fast test-real test-browser check-web test-vllm vllm-env vllm-cpu bench lock clean
 
 setup: $(STAMP)
 
@@ -53,6 +53,21 @@ vllm-cpu: setup vllm-env
 
 test-vllm: setup vllm-env
 	TSUYAKU_VLLM=$(TSUYAKU_VLLM) $(BIN)/python -m pytest -m vllm
+
+# The pages in a real Chromium with real engines, their types, and axe on each of them. Chromium is Debian's, else
+# Playwright's own; TypeScript and axe-core come from npm and are only ever used here.
+CHECKS := tests/browser/node_modules/.package-lock.json
+test-browser: setup $(CHECKS)
+	command -v chromium >/dev/null || (apt-get update -q && apt-get install -qy chromium) \
+	  || $(BIN)/python -m playwright install --with-deps chromium
+	$(BIN)/python -m pytest -m browser tests/browser
+
+check-web: $(CHECKS)
+	tests/browser/node_modules/.bin/tsc -p tests/browser
+
+$(CHECKS): tests/browser/package-lock.json
+	command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer"; exit 1; }
+	npm ci --prefix tests/browser --no-audit --no-fund --loglevel=error
 
 # uv, a tool for the maintainer, writes the lock: versions with hashes, and no index address.
 lock:

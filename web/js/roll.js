@@ -13,7 +13,7 @@ const HURRY = 2;
 export class Roll {
   /**
    * @param {Captions} captions
-   * @param {{painted?: (arrived: number) => void, tentative?: boolean}} [options]
+   * @param {{painted?: (arrived: number) => void, moved?: () => void, tentative?: boolean}} [options]
    */
   constructor(captions, options = {}) {
     this.captions = captions;
@@ -27,6 +27,8 @@ export class Roll {
     this._shown = new Map();
     this._offset = 0;
     this._movedAt = 0;
+    /** the first paragraph of which no line has left the view */
+    this.firstWhole = "";
     this._frame = 0;
     this._later = 0;
     this._arrived = 0;
@@ -139,7 +141,20 @@ export class Roll {
   /** @param {number} offset lines */
   _move(offset) {
     this._offset = offset;
-    this.flow.style.transform = `translateY(${-offset * (Number.parseFloat(getComputedStyle(this.flow).lineHeight) || 0)}px)`;
+    const above = offset * (Number.parseFloat(getComputedStyle(this.flow).lineHeight) || 0);
+    this.flow.style.transform = `translateY(${-above}px)`;
+    let top = 0;
+    let whole = "";
+    for (const [id, { element }] of this._shown) {
+      if (top >= above - 1) {
+        whole = id;
+        break;
+      }
+      top += element.getBoundingClientRect().height;
+    }
+    if (whole === this.firstWhole) return;
+    this.firstWhole = whole;
+    this.options.moved?.();
   }
 }
 
@@ -178,7 +193,8 @@ export class History {
     this._rows = new Map();
     this._announced = new Set();
     this._frame = 0;
-    this.keep = KEPT - 2;
+    /** the paragraph from which on the lines show everything; "" keeps nothing back */
+    this.until = () => "";
     this.follow = true; // the end is in view and stays there
   }
 
@@ -204,8 +220,11 @@ export class History {
   _draw() {
     const all = this.paragraphs.all();
     const several = this.captions.channels.size > 1;
-    for (const paragraph of this.keep ? all.slice(0, -this.keep) : all) this._row(paragraph, several);
-    const wanted = new Set(all.map((paragraph) => paragraph[0]?.id));
+    const until = this.until();
+    const end = all.findIndex((paragraph) => paragraph[0]?.id === until);
+    const past = end < 0 ? all : all.slice(0, end);
+    for (const paragraph of past) this._row(paragraph, several);
+    const wanted = new Set(past.map((paragraph) => paragraph[0]?.id));
     for (const [id, row] of this._rows) {
       if (wanted.has(id)) continue;
       row.element.remove();

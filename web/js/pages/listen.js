@@ -32,8 +32,9 @@ const room = new Room(wanted(), {
 /** @type {Map<string, number>} when a clause's speech arrived */
 const arrivals = new Map();
 const panel = new LatencyPanel();
-const roll = new Roll(room.captions, { painted: (arrived) => room.delay.painted(arrived) });
+const roll = new Roll(room.captions, { painted: (arrived) => room.delay.painted(arrived), moved: () => history.update() });
 const history = new History(room.captions, { source: () => withSource });
+history.until = () => roll.firstWhole;
 const playback = new Playback({ begun: heard, progress: behind });
 playback.setVolume(prefs.volume);
 const awake = new Awake();

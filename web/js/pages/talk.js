@@ -237,7 +237,6 @@ function large(code, which, words) {
 
 function phrases() {
   const history = new History(room.captions, { source: () => true });
-  history.keep = 0;
   history.show(mine);
   sheet(t("talk.phrases"), t("close"), history.element);
 }

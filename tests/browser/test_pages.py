@@ -1,0 +1,294 @@
+"""What holds for every page: nothing serious for axe, light enough, nobody else asked, text only ever text."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute
+
+from tests.browser.conftest import OUT, ROOT, Running, evaluates, launch, watched
+
+pytestmark = pytest.mark.browser
+
+CHECKS = Path(__file__).parent / "node_modules"
+BUDGET = 150_000  # bytes, uncompressed, before audio
+PAGES = ("start", "speak", "listen", "talk", "overlay")
+SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 800}}
+SAID = '<img src=x onerror="document.title=\'broken\'"><script>document.title="broken"</script>'
+SENTENCES = (
+    ("Good morning, and welcome to the harbour.", "Bom dia e bem-vindos ao porto."),
+    ("The ferry leaves at half past nine.", "A balsa sai às nove e meia."),
+    ("If you miss it, the next one leaves an hour later.", "Se você a perder, a próxima sai uma hora depois."),
+    ("Please keep your ticket until you are on board.", "Guarde a passagem até estar a bordo."),
+)
+
+
+def caption(sequence: int, segment: int, text: str, language: str = "pt", **changes: Any) -> dict[str, Any]:
+    begin = 3000.0 * segment
+    return {
+        "type": "caption",
+        "sequence": sequence,
+        "channel": 1,
+        "language": language,
+        "segment": segment,
+        "text": text,
+        "final": True,
+        "same": False,
+        "start_ms": begin,
+        "end_ms": begin + 2800,
+        "emitted_ms": begin + 4000,
+        **changes,
+    }
+
+
+def conversation() -> list[dict[str, Any]]:
+    log: list[dict[str, Any]] = [
+        {"type": "opened", "sequence": 1, "channel": 1, "language": "en", "name": "", "room_ms": 0}
+    ]
+    for segment, (source, target) in enumerate(SENTENCES):
+        begin = 3000.0 * segment
+        words = {"type": "words", "sequence": 2 * segment + 2, "channel": 1, "language": "en", "text": f" {source}"}
+        log.append({**words, "start_ms": begin, "end_ms": begin + 2800, "emitted_ms": begin + 3500})
+        log.append(caption(2 * segment + 3, segment, f" {target}"))
+        english = caption(2 * segment + 100, segment, f" {source}", "en", same=True)
+        log.append(english)
+    tail = {"type": "tail", "channel": 1, "translated": True, "segment": 4}
+    log.append({**tail, "language": "pt", "text": " O café fica no convés de"})
+    log.append(
+        {
+            "type": "tail",
+            "channel": 1,
+            "translated": False,
+            "segment": -1,
+            "language": "en",
+            "text": " The café is on the upper",
+        }
+    )
+    return log
+
+
+def play(page: Page, messages: list[dict[str, Any]], role: str = "listener") -> list[dict[str, Any]]:
+    """Answers the page's socket itself, for what a voice cannot be made to say. Returns what the page sends."""
+    sent: list[dict[str, Any]] = []
+
+    def connected(socket: WebSocketRoute) -> None:
+        def answer(frame: str | bytes) -> None:
+            if isinstance(frame, bytes):
+                return
+            message = json.loads(frame)
+            sent.append(message)
+            if message["type"] == "hello":
+                socket.send(
+                    json.dumps(
+                        {
+                            "type": "welcome",
+                            "version": 1,
+                            "role": role,
+                            "epoch": "e",
+                            "sequence": len(messages),
+                            "recovered": False,
+                            "languages": ["en", "pt", "ja", "es", "fr", "de", "ar"],
+                            "keep_s": 0,
+                            "demo": False,
+                        }
+                    )
+                )
+                if role == "host":
+                    socket.send(json.dumps({"type": "links", "speaker": "s" * 32, "listener": "l" * 32}))
+                    socket.send(
+                        json.dumps(
+                            {"type": "state", "listeners": 12, "captions": {"pt": 7, "ja": 5}, "voices": {"pt": 2}}
+                        )
+                    )
+                for each in messages:
+                    socket.send(json.dumps(each))
+            elif message["type"] == "start":
+                socket.send(json.dumps({"type": "started", "key": message["key"], "channel": 1, "position": 0}))
+            elif message["type"] == "ping":
+                socket.send(json.dumps({"type": "pong", "id": message["id"]}))
+
+        socket.on_message(answer)
+
+    page.route_web_socket("**/ws", connected)
+    return sent
+
+
+def address(server: Running, name: str) -> str:
+    if name == "start":
+        return server.url
+    return f"{server.url}{name}#{'t' * 32}&lang={'en' if name == 'speak' else 'pt'}"
+
+
+def show(page: Page, server: Running, name: str) -> None:
+    play(page, [] if name == "talk" else conversation(), "host" if name in ("speak", "talk") else "listener")
+    page.goto(address(server, name))
+    page.wait_for_selector("#app[data-ready]", state="attached")
+    if name in ("speak", "talk"):
+        page.click("#start")
+        page.wait_for_selector("#pause, #talk-mine")
+    if name in ("listen", "overlay"):
+        evaluates(page, "document.querySelector('.flow').innerText.includes('convés')")
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    path = CHECKS / "axe-core" / "axe.min.js"
+    assert path.exists(), "axe-core is not installed: make test-browser does that"
+    return path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", PAGES)
+def test_page_is_accessible(server: Running, browser: Browser, axe: str, name: str, size: str, scheme: str) -> None:
+    with watched(browser, server.url, viewport=SIZES[size], color_scheme=scheme, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, name)
+        page.evaluate("Promise.all(document.getAnimations().map(a => a.finished))")
+        OUT.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=OUT / f"{name}-{size}-{scheme}.png", full_page=name == "start", omit_background=True)
+        page.evaluate(axe)
+        result = page.evaluate("axe.run({resultTypes: ['violations']})")
+        serious = [
+            (rule["id"], [node["html"][:160] for node in rule["nodes"]])
+            for rule in result["violations"]
+            if rule["impact"] in ("serious", "critical")
+        ]
+        assert serious == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out sideways"
+
+
+@pytest.mark.parametrize("language", ["pt", "ja"])
+def test_interface_speaks_the_language(server: Running, browser: Browser, language: str) -> None:
+    with watched(browser, server.url, viewport=SIZES["phone"], locale=language) as pages:
+        page = pages.page(server.url)
+        page.wait_for_selector("#speak")
+        assert page.locator("html").get_attribute("lang") == language
+        assert {"pt": "gravação", "ja": "録音"}[language] in page.locator("#demo").inner_text()
+        page.screenshot(path=OUT / f"start-phone-{language}.png", full_page=True)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page_weighs_little(server: Running, browser: Browser, figures: dict[str, float], name: str) -> None:
+    with watched(browser, server.url, locale="ja", permissions=["microphone"]) as pages:
+        page = pages.page()
+        weight: list[int] = []
+        page.on("requestfinished", lambda request: weight.append(request.sizes()["responseBodySize"]))
+        show(page, server, name)
+        page.wait_for_load_state("networkidle")
+        figures[f"weight_{name}_bytes"] = sum(weight)
+        assert 0 < sum(weight) <= BUDGET
+
+
+def test_what_is_said_is_shown_as_text(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        talk = conversation()
+        words = {"type": "words", "sequence": 90, "channel": 1, "language": "en", "text": f" {SAID}"}
+        talk[-2:-2] = [{**words, "start_ms": 12000, "end_ms": 14000, "emitted_ms": 14500}, caption(91, 4, f" {SAID}")]
+        talk[0]["name"] = SAID
+        talk[-2]["text"] = f" {SAID}"
+        play(page, talk)
+        page.goto(address(server, "listen"))
+        evaluates(page, "!!window.tsuyaku && document.querySelector('.flow').innerText.includes('<script>')")
+        assert SAID in page.locator("[role=log]").inner_text()
+        assert page.locator(".flow img, .flow script, .history img, .history script, [role=log] img").count() == 0
+        assert page.title() != "broken"
+
+
+def test_screen_readers_hear_committed_text_only(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        play(page, conversation())
+        page.goto(address(server, "listen"))
+        evaluates(page, "!!window.tsuyaku && document.querySelector('.flow').innerText.includes('convés')")
+        assert "bordo" in page.locator("[role=log]").inner_text()
+        assert "convés" not in page.locator("[role=log]").inner_text()
+        assert page.locator(".roll").get_attribute("aria-hidden") == "true"
+
+
+def test_language_is_switched_in_one_tap(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=SIZES["phone"]) as pages:
+        page = pages.page()
+        sent = play(page, conversation())
+        page.goto(address(server, "listen"))
+        page.get_by_role("button", name="English").click()
+        evaluates(page, "document.querySelector('.flow').innerText.includes('ticket')")
+        assert sent[-2]["wanted"]["captions"] == ["en"]
+        page.get_by_role("button", name="العربية").click()
+        evaluates(page, "document.querySelector('.flow').dir === 'rtl'")
+
+
+@pytest.mark.parametrize("kind", ["txt", "srt", "vtt", "json"])
+def test_text_is_saved(server: Running, browser: Browser, kind: str) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        play(page, conversation())
+        page.goto(address(server, "listen"))
+        evaluates(page, "!!window.tsuyaku && document.querySelector('.flow').innerText.includes('convés')")
+        page.click("#save")
+        page.get_by_label("Both", exact=True).check()
+        with page.expect_download() as download:
+            page.get_by_role("button", name=kind.upper()).click()
+        text = Path(download.value.path()).read_text("utf-8")
+        for source, target in SENTENCES:
+            assert source in text.replace("\n", " ")
+            assert target in text.replace("\n", " ")
+        if kind == "srt":
+            assert "00:00:03,000 --> 00:00:0" in text
+
+
+def test_tokens_stay_in_the_page(server: Running, browser: Browser) -> None:
+    room = server.post("api/rooms")
+    with watched(browser, server.url) as pages:
+        page = pages.page(f"{server.url}listen#{room['listener']}&lang=pt")
+        evaluates(page, "document.documentElement.dataset.connection === 'open'")
+        page.goto(server.url)
+        page.wait_for_selector("#speak")
+        assert len(pages.urls) > 10
+        assert not [url for url in pages.urls if room["listener"] in url.partition("#")[0]]
+        assert set(pages.referers) == {""}
+
+
+@pytest.fixture(scope="module")
+def refusing(playwright: Playwright) -> Iterator[Browser]:
+    """Nobody allows the microphone."""
+    with launch(playwright, "--use-fake-device-for-media-stream", "--deny-permission-prompts") as made:
+        yield made
+
+
+def test_refused_microphone_says_what_to_do(server: Running, refusing: Browser) -> None:
+    room = server.post("api/rooms")
+    with watched(refusing, server.url) as pages:
+        page = pages.page(f"{server.url}speak#{room['host']}")
+        page.click("#start")
+        page.get_by_text("The microphone is not allowed").wait_for()
+        assert page.locator("#start").is_enabled()
+
+
+def test_insecure_page_says_what_to_do(server: Running, browser: Browser) -> None:
+    """Loopback is always secure, so the page is told that it is not."""
+    with watched(browser, server.url) as pages:
+        pages.context.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false})")
+        page = pages.page(f"{server.url}speak#{'t' * 32}")
+        page.get_by_text("Browsers give the microphone only to secure pages").wait_for()
+
+
+def test_dead_link_says_what_to_do(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page(f"{server.url}listen#{'x' * 32}")
+        page.get_by_text("This link does not work any more").wait_for()
+        assert page.get_by_role("link", name="To the start page").count() == 1
+
+
+def test_types_are_sound() -> None:
+    compiler = CHECKS / ".bin" / "tsc"
+    assert compiler.exists(), "TypeScript is not installed: make test-browser does that"
+    run = subprocess.run([compiler, "-p", str(Path(__file__).parent)], capture_output=True, text=True, cwd=ROOT)
+    assert run.stdout == ""
+    assert run.returncode == 0
