@@ -15,6 +15,7 @@ import msgspec
 import segno
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
@@ -116,7 +117,7 @@ class Server:
                 Route("/healthz", self._healthz),
                 Route("/readyz", self._readyz),
                 Route("/metrics", self._metrics),
-                Mount("/", Pages(self.options.web)),
+                Mount("/", GZipMiddleware(Pages(self.options.web), minimum_size=1000)),
             ],
             exception_handlers={Refusal: _refused, HTTPException: _http_error},
             lifespan=self.lifespan,
