@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -11,13 +12,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, sync_playwright
+
+from app.media import MediaFile, SpeechFile
+from models.protocols import SAMPLE_RATE
 
 ROOT = Path(__file__).parent.parent.parent
 OUT = ROOT / "out" / "browser"
@@ -154,6 +160,21 @@ def watched(browser: Browser, origin: str, **options: Any) -> Iterator[Watched]:
         assert made.foreign == []
     finally:
         context.close()
+
+
+def microphone_file(source: Path, path: Path, *, longest_s: float = 600.0, silence_s: float) -> Path:
+    """A recording and silence after it, as a WAV file that Chromium takes for a microphone."""
+
+    async def read() -> np.ndarray:
+        return np.concatenate([block async for block in MediaFile(source)])
+
+    with ThreadPoolExecutor() as elsewhere:  # Playwright's loop runs in this thread
+        samples = elsewhere.submit(lambda: asyncio.run(read())).result()
+    samples = samples[: round(longest_s * SAMPLE_RATE)]
+    with SpeechFile(path, SAMPLE_RATE) as file:
+        file.write((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes(), 0.0)
+        file.write(np.zeros(round(silence_s * SAMPLE_RATE), "<i2").tobytes(), file.duration_ms)
+    return path
 
 
 @pytest.fixture(scope="session")

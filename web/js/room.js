@@ -88,7 +88,7 @@ export class Room {
         this._welcome(message);
         break;
       case "caption":
-        if (message.sequence > this._newest && !this.captions.seen.has(message.sequence)) {
+        if (this.isLive(message) && !this.captions.seen.has(message.sequence)) {
           this.delay.live(message, this.connection.oneWay);
         }
         break;
@@ -110,6 +110,11 @@ export class Room {
     }
     this.captions.add(message);
     this.handlers.message?.(message);
+  }
+
+  /** Whether a message of the log happens now; others come as history. @param {{sequence: number}} message */
+  isLive(message) {
+    return message.sequence > this._newest;
   }
 
   /** @param {import("./protocol.js").Welcome} message */

@@ -85,6 +85,8 @@ export default {
   "speak.audience.none": "Nobody is listening yet",
   "speak.echo.on": "Echo cancellation is on.",
   "speak.echo.off": "This browser does not cancel echo: use earphones, or turn loudspeakers down.",
+  "speak.co-speaker": "Invite another speaker",
+  "speak.co-speaker.note": "Who has this link can speak in the room, and listen.",
   "speak.new-link": "Replace the listeners' link",
   "speak.new-link.note": "The old link stops working, and everybody who came by it is disconnected.",
   "speak.end-room": "End for everybody",

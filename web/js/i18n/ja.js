@@ -85,6 +85,8 @@ export default {
   "speak.audience.none": "まだ誰も視聴していません",
   "speak.echo.on": "エコー除去が有効です。",
   "speak.echo.off": "このブラウザはエコーを除去しません。イヤホンを使うか、スピーカーの音量を下げてください。",
+  "speak.co-speaker": "話し手をもう一人招待",
+  "speak.co-speaker.note": "このリンクがあれば、ルームで話すことも聞くこともできます。",
   "speak.new-link": "視聴者のリンクを変える",
   "speak.new-link.note": "古いリンクは使えなくなり、そこから来た人は切断されます。",
   "speak.end-room": "全員の接続を終える",

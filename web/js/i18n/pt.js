@@ -85,6 +85,8 @@ export default {
   "speak.audience.none": "Ninguém está ouvindo ainda",
   "speak.echo.on": "O cancelamento de eco está ligado.",
   "speak.echo.off": "Este navegador não cancela o eco: use fones ou abaixe os alto-falantes.",
+  "speak.co-speaker": "Convidar outra pessoa a falar",
+  "speak.co-speaker.note": "Quem tem este link pode falar na sala e ouvir.",
   "speak.new-link": "Trocar o link dos ouvintes",
   "speak.new-link.note": "O link antigo deixa de valer, e quem veio por ele é desconectado.",
   "speak.end-room": "Encerrar para todos",

@@ -7,6 +7,7 @@ import { LatencyPanel } from "../latency.js";
 import { BEHIND_S, Playback } from "../playback.js";
 import { apply, prefs, remember } from "../prefs.js";
 import { opusWorks } from "../opus.js";
+import { Original } from "../original.js";
 import { fragment, Room } from "../room.js";
 import { History, Roll } from "../roll.js";
 import { Awake, brand, languageRow, openDisplay, openSave } from "../settings.js";
@@ -38,6 +39,7 @@ history.until = () => roll.firstWhole;
 const playback = new Playback({ begun: heard, progress: behind });
 playback.setVolume(prefs.volume);
 const awake = new Awake();
+const original = new Original();
 
 const hint = h("p", { class: "hint" }, t("waiting.speaker"));
 const catching = h("p", { class: "catching", role: "status" });
@@ -103,6 +105,8 @@ function update() {
 function take(message) {
   if (message.type === "welcome") choose(message.languages);
   else if (message.type === "lag") panel.add(message, room.connection.oneWay);
+  else if (message.type === "opened" && room.demo && room.isLive(message)) original.play(new URL("api/sample.wav", document.baseURI));
+  else if (message.type === "ended") original.stop();
 }
 
 /** @param {string[]} available */
@@ -158,6 +162,7 @@ function heard(key, sourceEnd) {
 
 /** @param {import("../playback.js").Progress} progress */
 function behind({ waiting, skipped }) {
+  original.duck(withVoice && waiting > 0.02);
   const late = waiting > BEHIND_S ? t("voice.catching-up", { s: seconds(waiting * 1000) }) : "";
   const text = late || (skipped ? t("voice.skipped", { n: skipped }) : "");
   if (text !== catching.textContent && (text || waiting > 0)) catching.textContent = text;

@@ -2,7 +2,7 @@
 
 import { info } from "../api.js";
 import { CaptureError, microphones, obstacle } from "../capture.js";
-import { button, choice, fill, h, relabel, select } from "../dom.js";
+import { button, choice, fill, h, relabel, select, sheet } from "../dom.js";
 import { seconds, setUp, t } from "../i18n/index.js";
 import { invitation } from "../invite.js";
 import { direction, nativeName, ordered, preferred } from "../languages.js";
@@ -60,7 +60,7 @@ fill(
     room.state,
     h("span", { class: "spring" }),
     button(t("display"), () => openDisplay(), { icon: "text", quiet: true }),
-    button(t("save"), () => openSave(room.captions, room.captions.segments.length ? language : language), { icon: "save", quiet: true }),
+    button(t("save"), () => openSave(room.captions, language), { icon: "save", quiet: true }),
   ),
   room.notices,
   h(
@@ -206,6 +206,7 @@ function links(tokens) {
       null,
       h("summary", null, t("more")),
       h("p", null, h("a", { href: overlay, target: "_blank", rel: "noopener noreferrer" }, t("speak.overlay"))),
+      button(t("speak.co-speaker"), () => sheet(t("speak.co-speaker"), t("close"), invitation(link("speak", tokens.speaker), t("speak.co-speaker.note"))), { icon: "people" }),
       h("p", { class: "quiet" }, t("speak.new-link.note")),
       h(
         "div",

@@ -1,0 +1,110 @@
+"""Two people and two languages: one phone between them, or a phone each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Playwright
+
+from tests.browser.conftest import FAKE_MICROPHONE, OUT, Running, evaluates, launch, microphone_file, watched
+from tests.conftest import Recording
+
+pytestmark = pytest.mark.browser
+
+AUDIBLE = 0.003
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def microphone(english: Recording, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One English sentence, then silence."""
+    return microphone_file(english.path, tmp_path_factory.mktemp("microphone") / "sentence.wav", silence_s=60)
+
+
+@pytest.fixture
+def table(playwright: Playwright, microphone: Path) -> Iterator[Browser]:
+    """A browser whose microphone begins anew."""
+    with launch(playwright, *FAKE_MICROPHONE, f"--use-file-for-fake-audio-capture={microphone}%noloop") as made:
+        yield made
+
+
+def test_one_phone_shows_and_speaks_the_other_language(server: Running, table: Browser) -> None:
+    room = server.post("api/rooms")
+    with watched(table, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page(f"{server.url}talk#{room['host']}")
+        page.select_option("#mine", "en")
+        page.select_option("#theirs", "pt")
+        page.click("#start")
+        page.click("#talk-mine")
+        evaluates(page, "tsuyaku.text('pt').length > 20 && tsuyaku.text('en').length > 20", 60)
+        assert page.locator(".half.theirs").get_attribute("lang") == "pt"
+        assert page.locator(".half.theirs .flow").inner_text().strip()
+        evaluates(page, f"tsuyaku.playback.energy > {AUDIBLE}", 30)
+        page.click("#talk-mine")
+        evaluates(page, "tsuyaku.playback.energy === 0", 60)
+        page.screenshot(path=OUT / "talk-phone-conversation.png")
+        page.locator(".half.theirs").get_by_role("button", name="Repetir").click()
+        evaluates(page, f"tsuyaku.playback.energy > {AUDIBLE}", 10)
+        page.locator(".half.mine").get_by_role("button", name="Show it large").click()
+        assert page.locator(".poster").inner_text().strip() != "…"
+        page.screenshot(path=OUT / "talk-phone-large.png")
+
+
+def test_automatic_hears_nothing_while_the_phone_speaks(server: Running, table: Browser) -> None:
+    room = server.post("api/rooms")
+    with watched(table, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page(f"{server.url}talk#{room['host']}")
+        page.select_option("#mine", "en")
+        page.select_option("#theirs", "pt")
+        page.click("#start")
+        page.check("#automatic")
+        evaluates(page, "tsuyaku.text('pt').length > 0", 60)
+        evaluates(page, f"tsuyaku.playback.energy > {AUDIBLE} && tsuyaku.speaking.active === ''", 30)
+        evaluates(page, "tsuyaku.playback.waiting === 0 && tsuyaku.speaking.active === 'auto'", 60)
+
+
+def test_a_phone_each(server: Running, table: Browser, browser: Browser) -> None:
+    room = server.post("api/rooms")
+    with (
+        watched(table, server.url, viewport=PHONE, permissions=["microphone"]) as mine,
+        watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as theirs,
+    ):
+        guest = theirs.page(f"{server.url}talk#{room['speaker']}")
+        guest.get_by_role("heading", name="Join the conversation").wait_for()
+        guest.select_option("#mine", "pt")
+        guest.click("#start")
+        guest.wait_for_selector("#talk-mine")
+        host = mine.page(f"{server.url}talk#{room['host']}")
+        host.get_by_label("A phone each").check()
+        host.select_option("#mine", "en")
+        host.click("#start")
+        host.click("#talk-mine")
+        evaluates(guest, "tsuyaku.text('pt').length > 20", 60)
+        evaluates(guest, f"tsuyaku.playback.energy > {AUDIBLE}", 30)
+        assert host.evaluate("tsuyaku.playback.energy") == 0, "nobody hears their own words again"
+
+
+def test_room_code_is_asked_for(server: Running, browser: Browser) -> None:
+    room = server.post("api/rooms", {"code": "harbour"})
+    with watched(browser, server.url, viewport=PHONE) as pages:
+        page = pages.page(f"{server.url}listen#{room['listener']}&lang=pt")
+        page.fill("#code", "castle")
+        page.keyboard.press("Enter")
+        page.get_by_text("This room has a code").wait_for()
+        page.fill("#code", "harbour")
+        page.keyboard.press("Enter")
+        evaluates(page, "document.documentElement.dataset.connection === 'open'")
+
+
+def test_overlay_obeys_its_parameters(server: Running, browser: Browser) -> None:
+    room = server.post("api/rooms")
+    with watched(browser, server.url) as pages:
+        page = pages.page(f"{server.url}overlay#{room['listener']}&lang=pt&size=60&lines=3&position=top")
+        evaluates(page, "document.documentElement.dataset.connection === 'open'")
+        box = page.locator(".roll").bounding_box()
+        assert box is not None
+        assert box["y"] < 60
+        assert 3 * 60 < box["height"] < 3 * 60 * 1.5
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
