@@ -139,6 +139,11 @@ class LlamaTranslation(TranslationEngine):
         answer = await self.hedged.translate(request, first_token_deadline_s=patience)
         return Translated(answer.text, answer.engine, 0.0, time.monotonic() - begin, answer.reason)
 
+    async def warm(self, source: str, target: str) -> None:
+        """Load the embedded model that may have to stand in."""
+        if source != target and self._supports(source, target):
+            await self._fall_back(TranslationRequest("Hello.", source, target, final=True))
+
     async def notes(self, source: str, targets: Iterable[str]) -> list[str]:
         """What a person should know before they begin, a sentence each: a server that does not answer, pairs that
         only Llama has, languages that Llama 4 does not name."""

@@ -31,7 +31,7 @@ class Guard:
     echo: float = 0.85
     """similarity of the words, from which an answer is the source itself"""
     echo_words: int = 4
-    """of a source, from which an echo is no name or number that stays as it is"""
+    """of a source, capitalised ones aside, from which an echo is no names and numbers that stay as they are"""
     repeats: int = 4
     """of the same words in a row"""
 
@@ -59,13 +59,14 @@ class Guard:
 
     def _echoes(self, text: str, source: str) -> bool:
         said, written = _words(source), _words(text)
-        if len(said) < self.echo_words:
+        if sum(not word[0].isupper() for word in said) < self.echo_words:
             return False
-        return SequenceMatcher(None, said, written, autojunk=False).ratio() >= self.echo
+        folded = [[word.casefold() for word in words] for words in (said, written)]
+        return SequenceMatcher(None, *folded, autojunk=False).ratio() >= self.echo
 
     def _loops(self, text: str, source: str) -> bool:
         """A speaker who says a word five times is translated so."""
-        return repeats(_units(text)) >= max(self.repeats, repeats(_units(source)) + 2)
+        return repeats(_units(text.casefold())) >= max(self.repeats, repeats(_units(source.casefold())) + 2)
 
 
 def weight(text: str) -> int:
@@ -106,6 +107,6 @@ def _words(text: str) -> list[str]:
 
 def _units(text: str) -> list[str]:
     units: list[str] = []
-    for word in re.findall(r"[\w'’-]+", text.casefold()):
+    for word in re.findall(r"[\w'’-]+", text):
         units.extend(word if _UNSPACED.search(word) else [word])
     return units

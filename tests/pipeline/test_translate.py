@@ -63,3 +63,43 @@ def test_closed_clause_without_earlier_commits_is_its_whole_translation(words: l
     clause = translation()
     clause.close(" ".join(words))
     assert clause.committed == " ".join(words)
+
+
+ANY_SCRIPT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12)
+
+
+@given(st.lists(st.tuples(ANY_SCRIPT, ANY_SCRIPT, st.booleans()), min_size=1, max_size=8))
+def test_shown_text_is_append_only_for_any_script_and_any_change_of_engine(
+    revisions: list[tuple[str, str, bool]],
+) -> None:
+    """An engine that continues what is committed, and one that begins anew, in any order; sources of any length."""
+    clause, shown = translation(hold_back=0), ""
+    for source, text, continues in revisions[:-1]:
+        shown += clause.update(clause.committed + text if continues else text, source).committed
+        assert shown == clause.committed
+    *_, (_, text, continues) = revisions
+    whole = clause.committed + text if continues else text
+    shown += clause.close(whole).committed
+    assert shown == clause.committed
+    assert not continues or shown == whole
+
+
+def test_engine_may_go_on_within_the_last_committed_word() -> None:
+    clause = translation(hold_back=0)
+    clause.update("o com", "the")
+    clause.update("o com", "the train")
+    step = clause.close("o comboio parte")
+    assert (step.committed, clause.committed) == ("boio parte", "o comboio parte")
+
+
+def test_committed_text_lags_no_more_than_the_largest_lag() -> None:
+    clause = ClauseTranslation(TranslateConfig(hold_back=1, most_tentative=4, least_source_words=1))
+    clause.update("a b c d e f g", "source")
+    step = clause.update("x b c d e f g", "source")
+    assert (step.committed, step.tentative) == ("x b c", " d e f g")
+
+
+def test_source_without_spaces_is_counted_by_character() -> None:
+    clause = ClauseTranslation(TranslateConfig(hold_back=0, least_source_words=5))
+    clause.update("the train", "電車は九時")
+    assert clause.update("the train", "電車は九時").committed == "the train"

@@ -42,9 +42,8 @@ async def test_sixteen_sessions_lose_double_and_reorder_nothing(vllm: VllmServer
         stop.set()
     answers = [answer for talk in talks for answer in talk.answers]
     stats = llama.stats
-    print(
-        f"{SECONDS:.0f} s, {sum(len(talk.shown) for talk in talks)} clauses, {len(answers)} answers {engines(answers)}, "
-    )
+    clauses = sum(len(talk.shown) for talk in talks)
+    print(f"{SECONDS:.0f} s, {clauses} clauses, {len(answers)} answers {engines(answers)}, ", end="")
     print(f"{sum(talk.superseded for talk in talks)} superseded, failures {dict(stats.failures)}, ", end="")
     print(f"cached {stats.cached_tokens / stats.prompt_tokens:.0%} of {stats.prompt_tokens} prompt tokens")
     assert all(len(talk.shown) >= SECONDS / 60 for talk in talks)
