@@ -10,7 +10,7 @@ from pathlib import Path
 
 from app.translation import TranslationConfig, translation
 from models.errors import TsuyakuError, UnavailableError
-from models.protocols import Hypothesis, RecognitionRequest, Samples, Synthesizer, TranslationRequest
+from models.protocols import Hypothesis, RecognitionRequest, Samples, Synthesizer
 from models.scheduler import Scheduler
 from models.silero import SileroDetector
 from models.store import Store
@@ -88,9 +88,7 @@ async def warm(engines: Engines, source: str, targets: Iterable[str], voices: It
     await engines.recognizer.start()
     for target in targets:
         if source not in ("auto", target):
-            engines.translator.check(source, target)
-            request = TranslationRequest("Hello.", source, target, final=True)
-            await engines.translator.translate(request, deadline=0.0, key=None)
+            await engines.translator.warm(source, target)
     for language in voices:
         await engines.voice(language)
 

@@ -56,9 +56,7 @@ class Interpreter:
         )
         await self.engines.identify.start()
         if SAMPLE_TARGET in self.pairs.get(SAMPLE_LANGUAGE, ()):
-            self.engines.translator.check(SAMPLE_LANGUAGE, SAMPLE_TARGET)
-            request = TranslationRequest("Hello.", SAMPLE_LANGUAGE, SAMPLE_TARGET, final=True)
-            await self.engines.translator.translate(request, deadline=0.0, key=None)
+            await self.engines.translator.warm(SAMPLE_LANGUAGE, SAMPLE_TARGET)
 
     async def warm_voices(self) -> None:
         """Load the voices, so that nobody's first sentence waits. One that is missing is told when it is wanted."""
@@ -78,6 +76,9 @@ class RoomTranslation(TranslationEngine):
             self._engine.check(source, target)
         except TsuyakuError as error:
             raise UnavailableError("language-unserved", error.message) from error
+
+    async def warm(self, source: str, target: str) -> None:
+        await self._engine.warm(source, target)
 
     async def notes(self, source: str, targets: Iterable[str]) -> list[str]:
         return await self._engine.notes(source, targets)

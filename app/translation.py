@@ -21,6 +21,7 @@ from pipeline.session import Translated, TranslationEngine
 if TYPE_CHECKING:  # an extra: imported where it is asked for
     from models.llama import LlamaTranslator
 
+WARM_UP_S = 5.0  # for the first answer of a server, which has nothing cached
 HANDOVER_S = 0.02  # of the stage's budget, for the embedded engine's answer to be taken up
 
 
@@ -140,9 +141,21 @@ class LlamaTranslation(TranslationEngine):
         return Translated(answer.text, answer.engine, 0.0, time.monotonic() - begin, answer.reason)
 
     async def warm(self, source: str, target: str) -> None:
-        """Load the embedded model that may have to stand in."""
-        if source != target and self._supports(source, target):
-            await self._fall_back(TranslationRequest("Hello.", source, target, final=True))
+        """The connection, the server's cache of the prompt, and the embedded model that may have to stand in.
+
+        Raises `LlamaError` where the server does not answer and no other engine has the pair.
+        """
+        from models.llama_errors import LlamaError
+
+        request = TranslationRequest("Hello.", source, target, final=True)
+        alone = self.hedged.alone(source, target)
+        if not alone:
+            await self._fall_back(request)
+        try:
+            await self.hedged.llama.translate(request, first_token_deadline_s=WARM_UP_S)
+        except LlamaError as error:
+            if alone and error.code != "llama-rejected":
+                raise
 
     async def notes(self, source: str, targets: Iterable[str]) -> list[str]:
         """What a person should know before they begin, a sentence each: a server that does not answer, pairs that

@@ -79,6 +79,11 @@ class TranslationEngine:
     def check(self, source: str, target: str) -> None:
         """Raise a `TsuyakuError` that names what is missing where the pair cannot be translated."""
 
+    async def warm(self, source: str, target: str) -> None:
+        """Load and run what the pair needs, so that the first words wait for nothing; raises what `check` raises."""
+        self.check(source, target)
+        await self.translate(TranslationRequest("Hello.", source, target, final=True), deadline=0.0, key=None)
+
     async def notes(self, source: str, targets: Iterable[str]) -> list[str]:
         """What a person should know before they begin, a sentence each."""
         return []

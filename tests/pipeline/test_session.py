@@ -9,7 +9,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from models.briefing import Briefing
 from models.errors import UnavailableError
+from models.glossary import Glossary, Term
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples, TranslationRequest, Word
 from models.scheduler import Scheduler
 from pipeline.events import AnyEvent, End, Miss, Speech, Trace, Translation, Words
@@ -155,3 +157,59 @@ async def test_same_language_is_passed_through() -> None:
     config = SessionConfig(source_language="en", captions=frozenset({"en"}), live=False)
     events = await Rig().run(config, SPEECH)
     assert final(events, "en") == "".join(e.committed for e in events if isinstance(e, Words)).strip()
+
+
+class Hanging(Upper):
+    """Never answers the first request of an open clause."""
+
+    def __init__(self) -> None:
+        self.asked: list[TranslationRequest] = []
+        self.cancelled: list[TranslationRequest] = []
+
+    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+        self.asked.append(request)
+        if not request.final and not self.cancelled:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.cancelled.append(request)
+                raise
+        return await super().translate(request, deadline=deadline, key=key)
+
+
+async def test_request_that_newer_source_made_obsolete_is_cancelled() -> None:
+    engine = Hanging()
+    config = replace(CONFIG, captions=frozenset({"pt"}), voices=frozenset())
+    events = await Rig(engine).run(config, SPEECH)
+    assert len(engine.cancelled) == 1
+    assert len(engine.asked[1].source) > len(engine.cancelled[0].source)
+    spoken = "".join(e.committed for e in events if isinstance(e, Words)).upper().split()
+    assert final(events, "pt").split() == spoken
+
+
+class StandingIn(Upper):
+    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+        return Translated(request.source.upper(), "firefox", 0.0, 0.0, "llama-slow")
+
+
+async def test_engine_that_stands_in_for_another_is_said_with_the_reason() -> None:
+    events = await Rig(StandingIn()).run(CONFIG, SPEECH)
+    assert {e.engine for e in events if isinstance(e, Translation)} == {"firefox"}
+    assert {e.action for e in events if isinstance(e, Miss) and e.stage == "translate"} == {"llama-slow"}
+
+
+async def test_briefing_travels_with_every_request() -> None:
+    engine, heard = Hanging(), list[RecognitionRequest]()
+    briefing = Briefing(Glossary([Term({"en": "word1", "pt": "palavra"})]))
+    rig = Rig(engine)
+    engines = rig.engines()
+
+    def listening(batch: Sequence[RecognitionRequest]) -> list[Hypothesis]:
+        heard.extend(batch)
+        return recognise(batch)
+
+    engines = replace(engines, recognizer=Scheduler("recognise", lambda: listening))
+    session = Session(engines, replace(CONFIG, briefing=briefing))
+    [event async for event in _fed(session, SPEECH)]
+    assert all(request.briefing is briefing for request in engine.asked)
+    assert {request.hotwords for request in heard} == {("word1",)}
