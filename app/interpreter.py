@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -42,6 +42,8 @@ class Interpreter:
         config = SessionConfig(
             source_language=language,
             candidates=candidates,
+            between=(candidates[0], candidates[1]) if language == "auto" and len(candidates) == 2 else None,
+            both_sides=True,
             live=True,
             recognise=self.preset.recognise,
             briefing=self.briefing,
@@ -108,9 +110,7 @@ def interpreter(settings: Settings, store: Store | None = None) -> Interpreter:
         ),
         store,
     )
-    shared = Engines(
-        engines.detector, engines.recognizer, engines.identify, RoomTranslation(engines.translator), engines.voice
-    )
+    shared = replace(engines, translator=RoomTranslation(engines.translator))
     pairs = translation_pairs(store, anything=settings.translator == "llama")
     return Interpreter(shared, preset, pairs, briefing(settings))
 

@@ -111,6 +111,8 @@ class SessionConfig:
     between: tuple[str, str] | None = None
     """two-way: each utterance is in one of these languages and is interpreted into the other; ends of turns are judged
     by what was said"""
+    both_sides: bool = False
+    """two-way: a language's captions also have what was said in it; nobody hears that again"""
     route: RouteConfig = field(default_factory=RouteConfig)
     captions: frozenset[str] = frozenset()
     voices: frozenset[str] = frozenset()
@@ -446,7 +448,7 @@ class Session:
         for clause in self._segmenter.add(words, language, pause=pause):
             item = _Committed(clause, self._clock.now_ms(), recognised)
             for target in list(self._targets.values()):
-                if self._router is None or target.language != clause.language:
+                if self._router is None or self._config.both_sides or target.language != clause.language:
                     await target.clauses.put(item)
 
     # translate
@@ -576,7 +578,8 @@ class Session:
         )
 
     async def _settle(self, target: _Target, ready: _ToSpeak) -> None:
-        if target.language in self._voices:
+        repeated = self._router is not None and ready.item.clause.language == target.language
+        if target.language in self._voices and not repeated:
             await target.spoken.put(ready)
         elif ready.last:
             await self._trace(target.language, ready, None, None)

@@ -139,6 +139,7 @@ class Draining(uvicorn.Server):
         if not self.force_exit:
             await self._drained.drain()
         await super().shutdown(sockets)
+        self._captured_signals.clear()  # uvicorn would raise them again, and the process die of what it obeyed
 
 
 def _certificate(given: Path | None, key: Path | None, *, lan: bool) -> tuple[Path, Path] | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.protocols import Hypothesis, Word
-from pipeline.events import Translation, Words
+from pipeline.events import Speech, Translation, Words
 from pipeline.route import Router
 from pipeline.session import SessionConfig
 from pipeline.turn import patience_s
@@ -87,6 +87,16 @@ def test_utterance_is_settled_at_its_longest_and_at_its_end() -> None:
 )
 def test_patience_grows_with_what_is_open(shorter: str, longer: str) -> None:
     assert patience_s(shorter, "en") < patience_s(longer, "en")
+
+
+async def test_both_sides_read_what_nobody_hears_again() -> None:
+    languages = frozenset({"en", "pt"})
+    config = SessionConfig(between=("en", "pt"), both_sides=True, captions=languages, voices=languages, live=False)
+    events = await Rig().run(config, SPEECH)
+    source = "".join(e.committed for e in events if isinstance(e, Words)).strip()
+    assert final(events, "en") == source
+    assert final(events, "pt") == source.upper()
+    assert {e.language for e in events if isinstance(e, Speech)} == {"pt"}
 
 
 async def test_each_utterance_goes_into_the_other_language_only() -> None:
