@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TextIO, cast, get_args
+from typing import Any, Protocol, cast, get_args
 
 import msgspec
 from rich.cells import cell_len
@@ -26,6 +26,15 @@ LINES = 2
 SHORTEST_MS = 1000.0
 FORMATS = ("txt", "srt", "vtt", "json", "jsonl")
 
+
+class TextStream(Protocol):
+    """What text is written to: a file, standard output, or either behind a guard."""
+
+    def write(self, text: str, /) -> int: ...
+
+    def flush(self) -> None: ...
+
+
 _decoder = msgspec.json.Decoder(AnyEvent)
 
 
@@ -37,7 +46,7 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-def writer(name: str, stream: TextIO, *, bilingual: bool = False) -> Writer:
+def writer(name: str, stream: TextStream, *, bilingual: bool = False) -> Writer:
     """The writer of one of `FORMATS`; `bilingual` puts the source beside the target. The stream stays open."""
     if name == "jsonl":
         return JsonLinesWriter(stream)
@@ -49,7 +58,7 @@ def writer(name: str, stream: TextIO, *, bilingual: bool = False) -> Writer:
 class JsonLinesWriter:
     """One event a line, flushed as it happens."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextStream) -> None:
         self._stream = stream
 
     def add(self, event: Event) -> None:
@@ -63,7 +72,7 @@ class JsonLinesWriter:
 class DocumentWriter:
     """A format that needs the whole transcript."""
 
-    def __init__(self, stream: TextIO, document: Callable[[Transcript, End | None, bool], str], *, bilingual: bool):
+    def __init__(self, stream: TextStream, document: Callable[[Transcript, End | None, bool], str], *, bilingual: bool):
         self._stream = stream
         self._document = document
         self._bilingual = bilingual

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Generator, Iterable
+from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from app.engines import warm
 from app.media import MediaFile, Source, SpeechFile
+from app.outputs import speech_paths
 from app.play import Player
 from models.protocols import SAMPLE_RATE, Samples
 from pipeline.events import AnyEvent, End, Speech
@@ -39,21 +40,14 @@ class Outcome:
 class SpeechSink:
     """Writes what is spoken, one WAV file a language."""
 
-    def __init__(self, path: Path, languages: Iterable[str]) -> None:
-        self._languages = sorted(languages)
-        self._path = path
+    def __init__(self, path: Path, languages: Sequence[str]) -> None:
+        self._paths = speech_paths(path, languages)
         self._files: dict[str, SpeechFile] = {}
-
-    def path(self, language: str) -> Path:
-        """`OUT.wav` for one language; `OUT.pt.wav` and so on for several."""
-        if len(self._languages) == 1:
-            return self._path
-        return self._path.with_suffix(f".{language}{self._path.suffix or '.wav'}")
 
     def add(self, event: AnyEvent) -> None:
         if isinstance(event, Speech) and event.pcm:
             if event.language not in self._files:
-                self._files[event.language] = SpeechFile(self.path(event.language), event.sample_rate)
+                self._files[event.language] = SpeechFile(self._paths[event.language], event.sample_rate)
             self._files[event.language].write(event.pcm, event.play_ms, event.sample_rate)
 
     def close(self) -> None:
@@ -74,7 +68,6 @@ class PlaySink:
 
     def close(self) -> None:
         self._player.drain()
-        self._player.close()
 
 
 async def interpret(source: Source, engines: Engines, config: SessionConfig, sinks: Iterable[Sink]) -> Outcome:

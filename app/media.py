@@ -6,7 +6,6 @@ Sources yield blocks of mono float32 at `SAMPLE_RATE`, to a plain `for` or, deco
 from __future__ import annotations
 
 import asyncio
-import errno
 import struct
 import threading
 from abc import ABC, abstractmethod
@@ -24,14 +23,13 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from models.errors import InputError, UnavailableError
+from models.errors import NO_ROOM, InputError, UnavailableError
 from models.protocols import SAMPLE_RATE, Samples
 
 BLOCK = SAMPLE_RATE // 10  # samples
 _SHORT_S = 0.5  # of the declared duration may be missing: containers round it
 _SHORT_DAMAGED_S = 0.05  # the same where the decoder complained
 _RIFF_SLACK = 16  # bytes; some writers count padding that they leave out
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Source(ABC):
@@ -232,8 +230,10 @@ def output_errors(path: Path | str) -> Generator[None]:
     """The one place where a failure to write becomes ours: `disk-full` or `output-unwritable`."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # the reader has had enough
     except OSError as error:
-        if error.errno in _NO_ROOM:
+        if error.errno in NO_ROOM:
             raise UnavailableError("disk-full", f"There is no room left to write {path}; free some space.") from error
         reason = (error.strerror or "unknown reason").lower()
         raise InputError("output-unwritable", f"{path} cannot be written ({reason}); choose another place.") from error

@@ -44,7 +44,9 @@ def source_language(code: str) -> str:
 def target_languages(codes: str) -> list[str]:
     """Codes between commas. Raises `InputError` `unknown-language`."""
     targets = [code.strip() for code in codes.split(",") if code.strip()]
+    if not targets:
+        raise InputError("unknown-language", "No language is named to translate into; name one, as in --to pt.")
     for code in targets:
         if source_language(code) == "auto":
             raise InputError("unknown-language", "'auto' is no language to translate into; name one, as in --to pt.")
-    return [source_language(code) for code in dict.fromkeys(targets)]
+    return list(dict.fromkeys(source_language(code) for code in targets))

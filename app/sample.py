@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def sample_path() -> Path:
     path = platformdirs.user_cache_path("tsuyaku", appauthor=False) / "sample-en.wav"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part.wav")
+        partial = path.with_suffix(f".{os.getpid()}.part.wav")
         speak_sample(partial)
         partial.replace(path)
     return path

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast, get_type_hints
+from typing import Annotated, Any, Literal, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 import platformdirs
@@ -136,5 +136,6 @@ def _convert(name: str, value: object, kind: Any, origin: str, *, strict: bool) 
     try:
         return msgspec.convert(value, kind, strict=strict)
     except msgspec.ValidationError as error:
-        reason = str(error).replace("`", "'")
+        choices = get_args(kind) if get_origin(kind) is Literal else ()
+        reason = f"it is one of {', '.join(choices)}" if choices else str(error).replace("`", "'")
         raise InputError("config-invalid", f"The setting '{name}' from {origin} is wrong: {reason}.") from error

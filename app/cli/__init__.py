@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
+import os
 import sys
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from models.errors import TsuyakuError
+from models.errors import NO_ROOM, TsuyakuError
 
 HELP = """Tsuyaku (通訳) interprets speech while it is spoken.
 
@@ -70,12 +72,53 @@ def tsuyaku() -> None:
 tsuyaku.__doc__ = HELP
 
 
+def _prepare_streams() -> None:
+    """Files and pipes are UTF-8; a terminal of another encoding shows a question mark for what it lacks.
+
+    A stream that was closed is opened on nothing, lest the next file take its number and be written to.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            if stream.isatty():
+                stream.reconfigure(errors="replace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def _unexpected(error: Exception) -> tuple[str, str]:
+    """A defect is named by its type alone: its text may hold what was said."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return "disk-full", "There is no room left to write; free some space."
+    kind = type(error).__name__
+    return "internal", f"An unexpected {kind} ended this; please report it with what TSUYAKU_LOG_LEVEL=debug shows."
+
+
+def _forget_output() -> None:
+    """What standard output could not take would be tried again, and fail again, when the interpreter ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """Run the command line and exit."""
+    _prepare_streams()
     try:
         app()
     except TsuyakuError as error:
         typer.echo(f"tsuyaku: {error.message} [{error.code}]", err=True)
+        _forget_output()
         sys.exit(error.exit_status)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if os.environ.get("TSUYAKU_LOG_LEVEL") == "debug":
+            raise
+        code, sentence = _unexpected(error)
+        typer.echo(f"tsuyaku: {sentence} [{code}]", err=True)
+        _forget_output()
+        sys.exit(3 if code == "disk-full" else 1)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
 
 from app.engines import EngineConfig, build
 from app.formats import writer
 from app.interpret import Outcome, PlaySink, Sink, SpeechSink, interpret
-from app.media import MediaFile, RawPcm, Source, output_errors
+from app.media import MediaFile, RawPcm, Source
+from app.outputs import STDIN, Guarded, Place, Streams, places
 from app.play import Player
 from app.presets import OFFLINE, PRESETS, source_language, target_languages
 from app.settings import Settings, resolve
@@ -21,6 +21,9 @@ from app.translation import briefing, translation_config
 from app.views import PlainSink, TerminalSink
 from models.errors import InputError
 from pipeline.session import Engines, SessionConfig
+
+STATUS = {"internal": 1, "unknown-language": 2}
+"""of what ended a session early; anything else is something missing"""
 
 FORMATS = ("live", "txt", "srt", "vtt", "json", "jsonl")
 
@@ -44,11 +47,21 @@ def translate(
     glossary: Annotated[Path | None, typer.Option(help="Terms: a TOML, CSV or TBX file.")] = None,
     context: Annotated[str | None, typer.Option(help="The occasion in a line, for Llama.")] = None,
     register: Annotated[str | None, typer.Option(help="formal or informal, or as in de=formal,pt=informal.")] = None,
-    rate: Annotated[int, typer.Option(help="Hz of raw PCM on stdin.")] = 16_000,
+    rate: Annotated[int, typer.Option(min=1000, max=384_000, help="Hz of raw PCM on stdin.")] = 16_000,
 ) -> None:
     """Interpret recordings: subtitles as they grow, subtitle files, events for a program, speech.
 
-    tsuyaku translate talk.mp4 --from en --to pt --format srt -o talk.srt
+    \b
+    In a terminal it shows text as it grows; in a pipe, a line for each clause. Several recordings share one txt or
+    jsonl; srt, vtt and json of several go to a folder.
+
+    \b
+        tsuyaku translate talk.mp4 --from en --to pt
+        tsuyaku translate talk.mp4 --from en --to pt,es --format srt --bilingual -o talk.srt
+        tsuyaku translate monday.mp3 tuesday.mp3 --to en --format vtt -o subtitles
+        tsuyaku translate talk.mp4 --from auto --to en --realtime --speak spoken.wav --play
+        tsuyaku translate talk.mp4 --from en --to pt --format jsonl | jq -r .committed
+        arecord -f S16_LE -r 16000 -t raw | tsuyaku translate - --from en --to pt --realtime
     """
     given = {
         "source_language": source,
@@ -65,13 +78,22 @@ def translate(
     settings = resolve(given).settings
     if format not in FORMATS:
         raise InputError("unknown-format", f"'{format}' is no format; use one of {', '.join(FORMATS)}.")
-    targets = target_languages(to) if to else list(settings.target_languages)
+    targets = target_languages(to) if to is not None else list(settings.target_languages)
+    if (speak is not None or play) and not targets:
+        raise InputError("no-target", "Nothing can be spoken without a target language; add one, as in --to pt.")
     job = _Job(settings, source_language(settings.source_language), targets, realtime)
     sources = [_open(path, rate) for path in files]
-    with ExitStack() as stack:
-        stream = _stream(output, stack)
-        engines = job.engines()
-        outcomes = [job.run(engines, s, _sinks(format, stream, job, bilingual, speak, play, output)) for s in sources]
+    chosen = places(files, format, output, speak, targets)
+    streams = Streams()
+    engines = job.engines()
+    player = Player() if play else None
+    outcomes: list[Outcome] = []
+    for recording, place in zip(sources, chosen, strict=True):
+        sinks = _sinks(format, streams.get(place.text), job, bilingual, place, player)
+        outcomes.append(job.run(engines, recording, sinks))
+        if outcomes[-1].interrupted:
+            break
+    streams.close()
     _report(outcomes)
 
 
@@ -121,32 +143,21 @@ class _Job:
 
 
 def _open(path: Path, rate: int) -> Source:
-    return RawPcm(sys.stdin.buffer, rate) if str(path) == "-" else MediaFile(path)
+    return RawPcm(sys.stdin.buffer, rate) if path == STDIN else MediaFile(path)
 
 
-def _stream(output: Path | None, stack: ExitStack) -> TextIO:
-    if output is None:
-        return sys.stdout
-    stack.enter_context(output_errors(output))
-    return stack.enter_context(output.open("w", encoding="utf-8"))
-
-
-def _sinks(
-    format: str, stream: TextIO, job: _Job, bilingual: bool, speak: Path | None, play: bool, output: Path | None
-) -> list[Sink]:
+def _sinks(format: str, stream: Guarded, job: _Job, bilingual: bool, place: Place, player: Player | None) -> list[Sink]:
     sinks: list[Sink] = []
     if format != "live":
         sinks.append(writer(format, stream, bilingual=bilingual))
-    elif output is None and sys.stdout.isatty():
+    elif stream.isatty():
         sinks.append(TerminalSink(job.source, job.targets))
     else:
         sinks.append(PlainSink(job.targets, stream))
-    if (speak is not None or play) and not job.targets:
-        raise InputError("no-target", "Nothing can be spoken without a target language; add one, as in --to pt.")
-    if speak is not None:
-        sinks.append(SpeechSink(speak, job.targets))
-    if play:
-        sinks.append(PlaySink(Player(), job.targets[0]))
+    if place.speech is not None:
+        sinks.append(SpeechSink(place.speech, job.targets))
+    if player is not None:
+        sinks.append(PlaySink(player, job.targets[0]))
     return sinks
 
 
@@ -158,7 +169,7 @@ def _report(outcomes: list[Outcome]) -> None:
             typer.echo(f"tsuyaku: {warning}", err=True)
         if outcome.end is not None and outcome.end.reason != "end":
             typer.echo(f"tsuyaku: {outcome.end.message} [{outcome.end.reason}]", err=True)
-            status = 1
+            status = STATUS.get(outcome.end.reason, 3)
         if outcome.interrupted:
             typer.echo("tsuyaku: stopped; what was said until then is written. [interrupted]", err=True)
             status = 130
