@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute
 
-from tests.browser.conftest import OUT, ROOT, Running, evaluates, launch, watched
+from tests.browser.conftest import OUT, ROOT, Running, evaluates, launch, until, watched
 
 pytestmark = pytest.mark.browser
 
@@ -277,6 +277,55 @@ def test_insecure_page_says_what_to_do(server: Running, browser: Browser) -> Non
         pages.context.add_init_script("Object.defineProperty(window, 'isSecureContext', {value: false})")
         page = pages.page(f"{server.url}speak#{'t' * 32}")
         page.get_by_text("Browsers give the microphone only to secure pages").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (4401, "This link does not work any more"),
+        (4403, "This link may read and listen, not speak"),
+        (4410, "This room has ended"),
+        (4426, "The page is older than the server"),
+        (4429, "because it sent too much"),
+        (4503, "The server is full at the moment"),
+        (1006, "The server does not answer"),
+    ],
+)
+def test_refused_connection_says_what_to_do(server: Running, browser: Browser, code: int, sentence: str) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        tries: list[WebSocketRoute] = []
+
+        def refuse(socket: WebSocketRoute) -> None:
+            tries.append(socket)
+            socket.on_message(lambda _: socket.close(code=code if code != 1006 else None))
+
+        page.route_web_socket("**/ws", refuse)
+        page.goto(address(server, "listen"))
+        page.get_by_text(sentence).wait_for()
+        if code in (4503, 1006):
+            until(lambda: page.evaluate("1") and len(tries) > 1, 15, "another try")
+        else:
+            assert page.get_by_role("link", name="To the start page").count() == 1
+
+
+def test_end_and_gap_are_told(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        play(page, [*conversation(), {"type": "ended", "sequence": 900, "code": "shutdown"}])
+        page.goto(address(server, "listen"))
+        page.get_by_text("The server was shut down").wait_for()
+        assert "bordo" in page.locator(".flow").inner_text()
+
+
+def test_trouble_of_an_engine_is_told_and_captions_go_on(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        trouble = {"type": "trouble", "channel": 1, "stage": "speak", "language": "pt", "code": "voice-missing"}
+        play(page, [*conversation(), trouble])
+        page.goto(address(server, "listen"))
+        page.get_by_text("A part of the translator has failed").wait_for()
+        assert "bordo" in page.locator(".flow").inner_text()
 
 
 def test_dead_link_says_what_to_do(server: Running, browser: Browser) -> None:

@@ -20,7 +20,7 @@ export function obstacle() {
 }
 
 /**
- * @typedef {{samples: Int16Array, peak: number, rms: number}} Block 50 ms at 16 kHz
+ * @typedef {{samples: Int16Array, peak: number, rms: number}} Block 40 ms at 16 kHz
  * @typedef {{kind: "microphone", device: string} | {kind: "tab"} | {kind: "file", file: File}} SourceChoice
  */
 

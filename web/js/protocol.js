@@ -67,6 +67,27 @@ export function encodeUplink(channel, sequence, position, samples) {
 }
 
 /**
+ * Kind 4: captured audio as Opus packets of 20 ms.
+ * @param {number} channel
+ * @param {number} sequence
+ * @param {number} position of the first packet's first sample
+ * @param {Uint8Array[]} packets
+ */
+export function encodeOpusUplink(channel, sequence, position, packets) {
+  const bytes = packets.reduce((sum, packet) => sum + 2 + packet.length, 16);
+  const frame = new Uint8Array(encodeUplink(channel, sequence, position, new Int16Array((bytes - 16 + 1) >> 1)), 0, bytes);
+  frame[0] = 4;
+  let at = 16;
+  for (const packet of packets) {
+    frame[at] = packet.length & 255;
+    frame[at + 1] = packet.length >> 8;
+    frame.set(packet, at + 2);
+    at += 2 + packet.length;
+  }
+  return frame.slice().buffer;
+}
+
+/**
  * @typedef {{channel: number, sequence: number, segment: number, rate: number, sourceEnd: number, language: string,
  *   last: boolean, opus: boolean, data: Uint8Array}} Voice
  */

@@ -1,10 +1,12 @@
 // A voice into a room: capture, the channel's uplink, and what survives a reload of the page.
 
 import { Capture } from "./capture.js";
+import { opusEncodes } from "./opus.js";
 import { SAMPLE_RATE } from "./protocol.js";
 import { Uplink } from "./uplink.js";
 
 const SILENCE = 1.5 * SAMPLE_RATE; // sent when a pause begins, so that what was said is completed
+const opus = await opusEncodes();
 const KEY = "tsuyaku channel";
 
 /**
@@ -52,7 +54,7 @@ export class Speaking {
    */
   open(which, { language, candidates = [], name = "" }) {
     const { key, forget } = channelKey(which);
-    const uplink = new Uplink({ key, language, candidates, name }, this.connection);
+    const uplink = new Uplink({ key, language, candidates, name }, this.connection, opus);
     this.channels.set(which, { uplink, forget, silence: SILENCE });
     if (this.connection.ready) uplink.start();
   }

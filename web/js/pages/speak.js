@@ -15,7 +15,7 @@ import { Speaking } from "../speaking.js";
 /** @typedef {import("../i18n/index.js").Key} Key */
 
 const QUIET = 0.003; // root mean square below which hardly anything arrives
-const QUIET_BLOCKS = 100; // 5 s
+const QUIET_BLOCKS = 125; // 5 s
 
 apply();
 await setUp();

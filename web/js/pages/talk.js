@@ -146,7 +146,7 @@ async function half(code, which) {
       { class: "row spread" },
       button(said(words, "talk.repeat"), () => playback.repeat(), { icon: "repeat", quiet: true }),
       press,
-      button(said(words, "talk.large"), () => large(code, which, words), { icon: "large", quiet: true }),
+      button(said(words, "talk.large"), () => large(code, which), { icon: "large", quiet: true }),
     ),
   );
   /** @type {Half} */
@@ -224,11 +224,13 @@ function level(rms) {
  * What was last said, for the other person to read from afar.
  * @param {string} code
  * @param {string} which
- * @param {import("../i18n/index.js").Dictionary} words
  */
-function large(code, which, words) {
-  const shown = each ? code : halves.find((half) => half.which !== which)?.code ?? code;
-  const last = new Paragraphs(room.captions, shown).all().at(-1) ?? [];
+function large(code, which) {
+  const reader = halves.find((half) => half.which !== which) ?? halves[0];
+  const words = reader?.words;
+  if (!words) return;
+  const shown = reader?.code ?? code;
+  const last = new Paragraphs(room.captions, shown).all().slice(-2).flat();
   const text = joined(last.map((segment) => segment.texts.get(shown)?.text ?? ""), shown);
   const dialog = sheet(said(words, "talk.large"), said(words, "close"), h("p", { class: "poster", lang: shown, dir: direction(shown) }, text || "…"));
   dialog.classList.add("full");

@@ -2,7 +2,7 @@
 
 import { Resampler } from "../resample.js";
 
-const BLOCK = 800; // samples at 16 kHz: 50 ms
+const BLOCK = 640; // samples at 16 kHz: 40 ms, two Opus packets
 
 class Capture extends AudioWorkletProcessor {
   constructor() {
