@@ -328,6 +328,15 @@ def test_trouble_of_an_engine_is_told_and_captions_go_on(server: Running, browse
         assert "bordo" in page.locator(".flow").inner_text()
 
 
+def test_another_link_in_the_same_tab_is_followed(server: Running, browser: Browser) -> None:
+    room = server.post("api/rooms")
+    with watched(browser, server.url) as pages:
+        page = pages.page(f"{server.url}listen#{room['listener']}&lang=pt")
+        evaluates(page, "document.documentElement.dataset.connection === 'open'")
+        page.goto(f"{server.url}listen#{'x' * 32}")
+        page.get_by_text("This link does not work any more").wait_for()
+
+
 def test_dead_link_says_what_to_do(server: Running, browser: Browser) -> None:
     with watched(browser, server.url) as pages:
         page = pages.page(f"{server.url}listen#{'x' * 32}")

@@ -86,6 +86,24 @@ def test_a_phone_each(server: Running, table: Browser, browser: Browser) -> None
         assert host.evaluate("tsuyaku.playback.energy") == 0, "nobody hears their own words again"
 
 
+def test_speaker_goes_on_after_a_reload(server: Running, table: Browser, browser: Browser) -> None:
+    room = server.post("api/rooms")
+    with (
+        watched(table, server.url, viewport=PHONE, permissions=["microphone"]) as speaking,
+        watched(browser, server.url, viewport=PHONE) as listening,
+    ):
+        listener = listening.page(f"{server.url}listen#{room['listener']}&lang=pt")
+        speaker = speaking.page(f"{server.url}speak#{room['host']}&lang=en")
+        for more in (20, 40):
+            speaker.click("#start")
+            evaluates(listener, f"tsuyaku.text().length > {more}", 60)
+            before = listener.evaluate("tsuyaku.text()")
+            speaker.reload()
+        evaluates(speaker, "!!window.tsuyaku && tsuyaku.text().length > 10")
+        assert listener.evaluate("tsuyaku.text()").startswith(before)
+        assert listener.evaluate("tsuyaku.room.captions.channels.size") == 1
+
+
 def test_room_code_is_asked_for(server: Running, browser: Browser) -> None:
     room = server.post("api/rooms", {"code": "harbour"})
     with watched(browser, server.url, viewport=PHONE) as pages:

@@ -74,6 +74,7 @@ export class Room {
       status: (status) => this._status(status),
     });
     setInterval(() => this._showDelay(), 500);
+    addEventListener("hashchange", () => location.reload()); // another link in the same tab is another room
   }
 
   open() {

@@ -120,6 +120,7 @@ function setup() {
   );
   show();
   meter.hidden = true;
+  transcript.hidden = !said();
   const blocked = obstacle();
   if (blocked) complain(blocked);
 }
@@ -146,7 +147,7 @@ async function begin(start) {
     advice.textContent = paused ? t("speak.paused") : "";
   }, { icon: "pause", id: "pause", pressed: false });
   fill(controls, h("div", { class: "row" }, pause, button(t("speak.stop"), () => void stop(), { icon: "stop", class: "danger", id: "stop" })));
-  meter.hidden = false;
+  meter.hidden = transcript.hidden = false;
   if (source === "microphone") advice.textContent = t(speaking.capture.settings.echoCancellation ? "speak.echo.on" : "speak.echo.off");
   pause.focus();
 }

@@ -169,7 +169,6 @@ function middle() {
     room.notices,
     h("span", { class: "spring" }),
     button(t("talk.phrases"), phrases, { icon: "list", quiet: true, id: "phrases" }),
-    button(t("save"), () => openSave(room.captions, mine), { icon: "save", quiet: true }),
     button(t("talk.end"), () => void end(), { icon: "close", quiet: true, id: "end" }),
   );
 }
@@ -240,7 +239,8 @@ function large(code, which) {
 function phrases() {
   const history = new History(room.captions, { source: () => true });
   history.show(mine);
-  sheet(t("talk.phrases"), t("close"), history.element);
+  const save = button(t("save"), () => openSave(room.captions, mine), { icon: "save" });
+  sheet(t("talk.phrases"), t("close"), history.element, save);
 }
 
 async function end() {
