@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TSUYAKU := $(BIN)/tsuyaku
 
-.PHONY: setup run sample check format test test-fast test-real test-browser check-web test-vllm vllm-env vllm-cpu bench lock clean
+.PHONY: setup run sample check format test test-fast test-real test-load test-browser check-web test-vllm vllm-env vllm-cpu bench lock clean
 
 setup: $(STAMP)
 
@@ -41,6 +41,11 @@ test-fast: setup
 
 test-real: setup
 	$(BIN)/python -m pytest -m real
+
+# 1,000 listeners on real sockets; LISTENERS=4000 reports how far it goes.
+LISTENERS ?= 1000
+test-load: setup
+	TSUYAKU_LOAD_LISTENERS=$(LISTENERS) $(BIN)/python -m pytest -s -m load
 
 # A real vLLM on the CPU with a tiny random Llama 4, in an environment of its own: 2 GB, outside this folder.
 TSUYAKU_VLLM ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tsuyaku/vllm-cpu

@@ -152,7 +152,7 @@ class Connection:
                 self._message(decode_client(message), room)
 
     async def _write(self) -> CloseCode:
-        outbox, send = self._member.outbox, self._socket
+        outbox, send, begin = self._member.outbox, self._socket, self._now()
         while True:
             item = outbox.next()
             if item is None:
@@ -164,6 +164,8 @@ class Connection:
             self._sending_since = self._now()
             await (send.send_text(item) if isinstance(item, str) else send.send_bytes(item))
             self._sending_since = None
+            if outbox.committed_at is not None and outbox.committed_at > begin:
+                self._metrics.fan_out.observe(self._now() - outbox.committed_at)
 
     async def _watch(self) -> CloseCode | None:
         while True:

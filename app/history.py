@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -19,14 +20,17 @@ class Entry:
     message: Message
     text: str
     """the message encoded, once for all listeners"""
+    at: float
+    """s on the clock of the room"""
 
 
 class History:
     """At most `capacity` entries, the newest ones. Sequences begin at 1 and have no gap."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, now: Callable[[], float] = time.monotonic) -> None:
         self.epoch = secrets.token_hex(8)
         self._capacity = capacity
+        self._now = now
         self._entries: list[Entry] = []
         self._first = 1
 
@@ -37,7 +41,7 @@ class History:
     def append(self, feed: str, make: Callable[[int], Message]) -> Entry:
         """`make` gets the sequence number of the message."""
         message = make(self.newest + 1)
-        entry = Entry(self.newest + 1, feed, message, encode(message))
+        entry = Entry(self.newest + 1, feed, message, encode(message), self._now())
         self._entries.append(entry)
         if len(self._entries) > self._capacity:
             cut = max(1, self._capacity // 10)  # in one go: cutting a list costs its length

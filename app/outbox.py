@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from app.history import ROOM, SOURCE, History
+from app.history import ROOM, SOURCE, Entry, History
 from app.protocol import Wanted
 
 LONGEST_AUDIO_MS = 10_000.0  # that waits for one listener; what is older would be heard too late
@@ -42,6 +42,8 @@ class Outbox:
     ) -> None:
         self.wanted = wanted
         self.drops = drops or Drops()
+        self.committed_at: float | None = None
+        """when the item that `next` gave last was committed; None where it was something else"""
         self._history = history
         self._tails = tails
         self._changed = changed
@@ -99,8 +101,10 @@ class Outbox:
 
     def next(self) -> str | bytes | None:
         """What to send next, or None."""
-        if (text := self._next_committed()) is not None:
-            return text
+        if (entry := self._next_committed()) is not None:
+            self.committed_at = entry.at
+            return entry.text
+        self.committed_at = None
         if self._told:
             return self._told.popleft()
         if self._latest:
@@ -115,12 +119,12 @@ class Outbox:
             return frame
         return None
 
-    def _next_committed(self) -> str | None:
+    def _next_committed(self) -> Entry | None:
         while (entry := self._history.at(self._scanned + 1)) is not None:
             self._scanned = entry.sequence
             if self._had.get(entry.feed, entry.sequence) < entry.sequence:
                 self._had[entry.feed] = entry.sequence
-                return entry.text
+                return entry
         for feed in self._had:
             self._had[feed] = self._scanned
         return None

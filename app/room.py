@@ -70,7 +70,7 @@ class Room:
     ) -> None:
         self.name = name
         self.options = options
-        self.history = History(limits.log_entries)
+        self.history = History(limits.log_entries, now)
         self.ended: EndCode | None = None
         self.ended_at = 0.0
         self.created_at = now()
