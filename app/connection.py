@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import cast
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app import protocol
 from app.access import Bucket, Limits
+from app.direct import EXTENSION, Direct
 from app.metrics import Metrics
 from app.protocol import (
     MAX_BINARY_BYTES,
@@ -27,6 +29,7 @@ from app.room import Member, Room
 from app.rooms import Busy, Entry, Rooms
 from app.speaking import SpeakingChannel
 
+PORTION_BYTES = 65_536  # that are written at once
 CONFIRM_SAMPLES = 8000  # of newly arrived audio before it is confirmed
 
 
@@ -53,6 +56,9 @@ class Connection:
         self._changed = asyncio.Event()
         self._closing: CloseCode | None = None
         self._heard_at = now()
+        self._direct = cast(Direct, socket.scope["extensions"][EXTENSION])
+        self._begun_at = now()
+        self._due = False
         self._sending_since: float | None = None
         self._confirmed: dict[int, int] = {}
         self._entry: Entry
@@ -77,7 +83,7 @@ class Connection:
         self._entry, self._role = self._enter(hello)
         room = self._entry.room
         after = hello.resume.sequence if hello.resume and room.history.recovers(hello.resume) else 0
-        outbox = room.join(self._role, hello.wanted, after, self._changed.set)
+        outbox = room.join(self._role, hello.wanted, after, self._wake)
         self._member = Member(self._role, outbox, self._close)
         await self._socket.send_text(encode(self._welcome(hello)))
         if self._role == "host":
@@ -152,20 +158,38 @@ class Connection:
                 self._message(decode_client(message), room)
 
     async def _write(self) -> CloseCode:
-        outbox, send, begin = self._member.outbox, self._socket, self._now()
-        while True:
-            item = outbox.next()
-            if item is None:
-                if self._closing is not None:
-                    return self._closing
-                self._changed.clear()
-                await self._changed.wait()
-                continue
+        """Wait where the socket is full and for the end; what waits is written by `_pump`."""
+        while self._closing is None or len(self._member.outbox):
             self._sending_since = self._now()
-            await (send.send_text(item) if isinstance(item, str) else send.send_bytes(item))
+            await self._direct.writable.wait()
             self._sending_since = None
-            if outbox.committed_at is not None and outbox.committed_at > begin:
-                self._metrics.fan_out.observe(self._now() - outbox.committed_at)
+            self._pump()
+            if self._direct.writable.is_set():
+                self._changed.clear()
+                if self._closing is None:
+                    await self._changed.wait()
+        return self._closing
+
+    def _wake(self) -> None:
+        """Something waits. What comes within one turn of the loop is written together."""
+        if not self._due:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._due = False
+        outbox, writable = self._member.outbox, self._direct.writable
+        while writable.is_set():
+            frames, size = list[bytes](), 0
+            while size < PORTION_BYTES and (item := outbox.next()) is not None:
+                frames.append(item.frame)
+                size += len(item.frame)
+                if outbox.committed_at is not None and outbox.committed_at > self._begun_at:
+                    self._metrics.fan_out.observe(self._now() - outbox.committed_at)
+            if not frames:
+                return
+            self._direct.write(frames)
+        self._changed.set()
 
     async def _watch(self) -> CloseCode | None:
         while True:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from app.direct import Outgoing
 from app.protocol import Message, Resume, encode
 
 ROOM = ""  # the feed of messages that everybody gets
@@ -18,8 +19,8 @@ class Entry:
     sequence: int
     feed: str
     message: Message
-    text: str
-    """the message encoded, once for all listeners"""
+    outgoing: Outgoing
+    """the message, serialised once for all listeners"""
     at: float
     """s on the clock of the room"""
 
@@ -41,7 +42,7 @@ class History:
     def append(self, feed: str, make: Callable[[int], Message]) -> Entry:
         """`make` gets the sequence number of the message."""
         message = make(self.newest + 1)
-        entry = Entry(self.newest + 1, feed, message, encode(message), self._now())
+        entry = Entry(self.newest + 1, feed, message, Outgoing(encode(message)), self._now())
         self._entries.append(entry)
         if len(self._entries) > self._capacity:
             cut = max(1, self._capacity // 10)  # in one go: cutting a list costs its length

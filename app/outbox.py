@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from app.direct import Outgoing
 from app.history import ROOM, SOURCE, Entry, History
 from app.protocol import Wanted
 
@@ -34,7 +35,7 @@ class Outbox:
     def __init__(
         self,
         history: History,
-        tails: Mapping[TailKey, str],
+        tails: Mapping[TailKey, Outgoing],
         wanted: Wanted,
         after: int,
         changed: Callable[[], None],
@@ -49,10 +50,10 @@ class Outbox:
         self._changed = changed
         self._had = dict.fromkeys(_feeds(wanted), after)
         self._scanned = after
-        self._told: deque[str] = deque()
-        self._latest: dict[str, str] = {}
+        self._told: deque[Outgoing] = deque()
+        self._latest: dict[str, Outgoing] = {}
         self._dirty: dict[TailKey, None] = dict.fromkeys(key for key in tails if self._wants_tail(key))
-        self._audio: deque[tuple[bytes, float]] = deque()
+        self._audio: deque[tuple[Outgoing, float]] = deque()
         self._audio_ms = 0.0
 
     def follow(self, wanted: Wanted) -> None:
@@ -79,15 +80,15 @@ class Outbox:
 
     def tell(self, text: str) -> None:
         """A message to this client alone, sent behind what was committed before it."""
-        self._told.append(text)
+        self._told.append(Outgoing(text))
         self._changed()
 
-    def latest(self, kind: str, text: str) -> None:
+    def latest(self, kind: str, message: Outgoing) -> None:
         """A message of which only the newest of its kind matters."""
-        self._latest[kind] = text
+        self._latest[kind] = message
         self._changed()
 
-    def voice(self, frame: bytes, duration_ms: float) -> None:
+    def voice(self, frame: Outgoing, duration_ms: float) -> None:
         self._audio.append((frame, duration_ms))
         self._audio_ms += duration_ms
         while self._audio_ms > LONGEST_AUDIO_MS and len(self._audio) > 1:
@@ -99,11 +100,11 @@ class Outbox:
         """Messages that wait, committed ones of other languages included."""
         return self._history.newest - self._scanned + len(self._told) + len(self._dirty) + len(self._audio)
 
-    def next(self) -> str | bytes | None:
+    def next(self) -> Outgoing | None:
         """What to send next, or None."""
         if (entry := self._next_committed()) is not None:
             self.committed_at = entry.at
-            return entry.text
+            return entry.outgoing
         self.committed_at = None
         if self._told:
             return self._told.popleft()

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from app import opus, protocol
 from app.access import Limits
+from app.direct import Outgoing
 from app.history import ROOM, SOURCE, History
 from app.metrics import Metrics
 from app.outbox import Outbox, TailKey
@@ -44,6 +45,10 @@ class Member:
         self.role: Role = role
         self.outbox = outbox
         self.close = close
+
+
+def _outgoing(message: protocol.Message) -> Outgoing:
+    return Outgoing(encode(message))
 
 
 @dataclass(slots=True)
@@ -81,7 +86,7 @@ class Room:
         self._now = now
         self._members: set[Member] = set()
         self._speaking: dict[int, _Speaking] = {}
-        self._tails: dict[TailKey, str] = {}
+        self._tails: dict[TailKey, Outgoing] = {}
         self._wanted_at: tuple[dict[str, float], dict[str, float]] = ({}, {})
         self._targets: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self.emptied = asyncio.Event()
@@ -185,9 +190,9 @@ class Room:
             case Speech():
                 speaking.voices.put_nowait(event)
             case Voice():
-                text = encode(protocol.Talking(channel=number, active=event.active))
+                message = _outgoing(protocol.Talking(channel=number, active=event.active))
                 for member in self._members:
-                    member.outbox.latest(f"talking {number}", text)
+                    member.outbox.latest(f"talking {number}", message)
             case Miss():
                 self._miss(speaking, event)
             case Trace():
@@ -245,7 +250,7 @@ class Room:
         if not text and (committed or key not in self._tails):
             self._tails.pop(key, None)
             return
-        self._tails[key] = encode(
+        self._tails[key] = _outgoing(
             protocol.Tail(channel=number, language=language, translated=translated, segment=segment, text=text)
         )
         for member in self._members:
@@ -255,14 +260,14 @@ class Room:
         speaking.misses.setdefault((event.language, event.segment), []).append(event.stage)
         if " " in event.action or not event.action:
             return  # a degradation, told with the clause's lag; one word is the code of a failure
-        text = encode(
+        message = _outgoing(
             protocol.Trouble(
                 channel=speaking.channel.number, stage=event.stage, language=event.language, code=event.action
             )
         )
         for member in self._members:
             if event.language in (*member.outbox.wanted.captions, *member.outbox.wanted.voices, ""):
-                member.outbox.latest(f"trouble {event.stage} {event.language}", text)
+                member.outbox.latest(f"trouble {event.stage} {event.language}", message)
 
     def _lag(self, speaking: _Speaking, event: Trace) -> None:
         misses = [
@@ -271,7 +276,7 @@ class Room:
         ]
         speaking.misses = {key: kept for key, kept in speaking.misses.items() if key[1] >= event.segment}
         stages = {name: stage.queue_ms + stage.compute_ms for name, stage in event.stages.items()}
-        text = encode(
+        message = _outgoing(
             protocol.Lag(
                 channel=speaking.channel.number,
                 language=event.language,
@@ -283,7 +288,7 @@ class Room:
         )
         for member in self._members:
             if event.language in (*member.outbox.wanted.captions, *member.outbox.wanted.voices):
-                member.outbox.latest(f"lag {speaking.channel.number} {event.language}", text)
+                member.outbox.latest(f"lag {speaking.channel.number} {event.language}", message)
 
     def _end_of(self, number: int, event: End) -> None:
         self._commit(
@@ -291,7 +296,7 @@ class Room:
         )
         self._tails = self._forget_tails(number)
 
-    def _forget_tails(self, number: int) -> dict[TailKey, str]:
+    def _forget_tails(self, number: int) -> dict[TailKey, Outgoing]:
         for key in [key for key in self._tails if key[0] == number]:
             del self._tails[key]
         return self._tails
@@ -320,8 +325,9 @@ class Room:
                     payload,
                     as_opus,
                 ).encode()
+                outgoing = Outgoing(frame)
                 for member in hearing:
-                    member.outbox.voice(frame, event.duration_ms)
+                    member.outbox.voice(outgoing, event.duration_ms)
 
     def _hearing(self, language: str, *, as_opus: bool) -> list[Member]:
         return [
@@ -371,10 +377,10 @@ class Room:
 
     def _tell_state(self) -> None:
         self._state_due = None
-        text = encode(self.state())
+        message = _outgoing(self.state())
         for member in self._members:
             if member.role != "listener":
-                member.outbox.latest("state", text)
+                member.outbox.latest("state", message)
 
     # end
 

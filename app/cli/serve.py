@@ -17,6 +17,7 @@ import uvicorn
 
 from app.access import Limits
 from app.certificate import ensure, fingerprint, lan_address
+from app.direct import DirectProtocol
 from app.interpreter import interpreter
 from app.protocol import MAX_BINARY_BYTES
 from app.sample import sample_path
@@ -112,7 +113,7 @@ def configuration(
     """`certificate` is the files of chain and key. The log never goes below warnings: below, frames are in it."""
     return uvicorn.Config(
         server.app,
-        ws="websockets-sansio",
+        ws=DirectProtocol,
         ws_max_size=2 * MAX_BINARY_BYTES,
         ws_ping_interval=None,
         ws_per_message_deflate=False,

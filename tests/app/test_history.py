@@ -7,6 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.direct import Outgoing
 from app.history import ROOM, SOURCE, History
 from app.outbox import LONGEST_AUDIO_MS, Outbox
 from app.protocol import Closed, Message, Resume, Wanted, Words
@@ -24,7 +25,7 @@ def commit(history: History, feed: str, text: str = "") -> int:
 def drain(outbox: Outbox) -> list[str | bytes]:
     items: list[str | bytes] = []
     while (item := outbox.next()) is not None:
-        items.append(item)
+        items.append(item.content)
     return items
 
 
@@ -32,7 +33,9 @@ def sequences(items: list[str | bytes]) -> list[int]:
     return [json.loads(item)["sequence"] for item in items if isinstance(item, str) and "sequence" in item]
 
 
-def outbox(history: History, wanted: Wanted, after: int = 0, tails: dict[tuple[int, str, bool], str] | None = None):
+def outbox(
+    history: History, wanted: Wanted, after: int = 0, tails: dict[tuple[int, str, bool], Outgoing] | None = None
+):
     return Outbox(history, {} if tails is None else tails, wanted, after, lambda: None)
 
 
@@ -123,11 +126,11 @@ def test_overtaken_tail_is_never_sent() -> None:
     box = outbox(history, Wanted(captions=("pt",)), tails=tails)
     key = (1, "pt", True)
     for text in ("a", "b", "c"):
-        tails[key] = text
+        tails[key] = Outgoing(text)
         box.tail(key)
     assert drain(box) == ["c"]
     assert box.drops.tentative == 2
-    tails[key] = "d"
+    tails[key] = Outgoing("d")
     box.tail(key)
     del tails[key]  # committed meanwhile
     commit(history, "pt")
@@ -135,14 +138,14 @@ def test_overtaken_tail_is_never_sent() -> None:
 
 
 def test_tail_waits_behind_committed_text() -> None:
-    history, tails = History(10), {(1, "pt", True): "tail"}
+    history, tails = History(10), {(1, "pt", True): Outgoing("tail")}
     box = outbox(history, Wanted(captions=("pt",)), tails=tails)
     commit(history, "pt")
     assert drain(box)[-1] == "tail"
 
 
 def test_listener_without_tentative_text_gets_none() -> None:
-    tails = {(1, "pt", True): "tail"}
+    tails = {(1, "pt", True): Outgoing("tail")}
     box = outbox(History(10), Wanted(captions=("pt",), tentative=False), tails=tails)
     box.tail((1, "pt", True))
     assert drain(box) == []
@@ -153,7 +156,7 @@ def test_slow_listener_loses_old_audio_and_no_committed_text() -> None:
     box = outbox(history, Wanted(captions=("pt",), voices=("pt",)))
     for number in range(30):
         commit(history, "pt")
-        box.voice(bytes([number]), 1000)
+        box.voice(Outgoing(bytes([number])), 1000)
     items = drain(box)
     audio = [item for item in items if isinstance(item, bytes)]
     assert sequences(items) == list(range(1, 31))
@@ -164,5 +167,5 @@ def test_slow_listener_loses_old_audio_and_no_committed_text() -> None:
 def test_newest_state_replaces_older_ones() -> None:
     box = outbox(History(10), Wanted())
     for text in ("1", "2", "3"):
-        box.latest("state", text)
+        box.latest("state", Outgoing(text))
     assert drain(box) == ["3"]

@@ -71,7 +71,9 @@ async def test_room_with_a_listener_stays_until_its_lifetime_is_over(rooms: Room
     later(rooms, clock, rooms.limits.lifetime_s)
     assert entry.room.ended == "limit"
     assert closed == [CloseCode.ENDED]
-    texts = [decode_server(str(member.outbox.next()))]
+    item = member.outbox.next()
+    assert item
+    texts = [decode_server(str(item.content))]
     assert texts[0].code == "limit"  # type: ignore[union-attr]
 
 
