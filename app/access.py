@@ -38,7 +38,7 @@ class Limits:
     messages_burst: float = 5000.0
     hello_s: float = 10.0
     check_s: float = 1.0
-    """between looks at the two below"""
+    """between looks at what time brings: to connections, languages, channels, rooms"""
     silent_s: float = 45.0
     """without any frame from the client"""
     send_s: float = 30.0

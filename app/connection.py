@@ -59,6 +59,7 @@ class Connection:
         self._direct = cast(Direct, socket.scope["extensions"][EXTENSION])
         self._begun_at = now()
         self._due = False
+        self._stuck = asyncio.Event()
         self._sending_since: float | None = None
         self._confirmed: dict[int, int] = {}
         self._entry: Entry
@@ -84,13 +85,13 @@ class Connection:
         room = self._entry.room
         after = hello.resume.sequence if hello.resume and room.history.recovers(hello.resume) else 0
         outbox = room.join(self._role, hello.wanted, after, self._wake)
-        self._member = Member(self._role, outbox, self._close)
+        self._member = Member(self._role, outbox, self._close, self._check)
         await self._socket.send_text(encode(self._welcome(hello)))
         if self._role == "host":
             outbox.tell(encode(self._rooms.links(self._entry)))
         room.admit(self._member)
         try:
-            return await self._first_to_end(self._read(room), self._write(), self._watch())
+            return await self._first_to_end(self._read(room), self._write(), self._lively())
         finally:
             room.leave(self._member)
 
@@ -191,14 +192,15 @@ class Connection:
             self._direct.write(frames)
         self._changed.set()
 
-    async def _watch(self) -> CloseCode | None:
-        while True:
-            await asyncio.sleep(self._limits.check_s)
-            now = self._now()
-            if self._sending_since is not None and now - self._sending_since > self._limits.send_s:
-                return CloseCode.SLOW
-            if now - self._heard_at > self._limits.silent_s:
-                return CloseCode.SLOW
+    async def _lively(self) -> CloseCode:
+        """Until the client took nothing, or said nothing, for too long."""
+        await self._stuck.wait()
+        return CloseCode.SLOW
+
+    def _check(self, now: float) -> None:
+        stalled = self._sending_since is not None and now - self._sending_since > self._limits.send_s
+        if stalled or now - self._heard_at > self._limits.silent_s:
+            self._stuck.set()
 
     def _close(self, code: CloseCode) -> None:
         """End the connection when what waits for it is sent."""

@@ -39,12 +39,20 @@ class RoomOptions:
 
 
 class Member:
-    """Somebody who is connected. `close` ends the connection once its outbox is empty."""
+    """Somebody who is connected. `close` ends the connection once its outbox is empty; `check` ends it where it is
+    stuck at the time that it is given."""
 
-    def __init__(self, role: Role, outbox: Outbox, close: Callable[[CloseCode], None]) -> None:
+    def __init__(
+        self,
+        role: Role,
+        outbox: Outbox,
+        close: Callable[[CloseCode], None],
+        check: Callable[[float], None] = lambda now: None,
+    ) -> None:
         self.role: Role = role
         self.outbox = outbox
         self.close = close
+        self.check = check
 
 
 def _outgoing(message: protocol.Message) -> Outgoing:
@@ -88,6 +96,8 @@ class Room:
         self._speaking: dict[int, _Speaking] = {}
         self._tails: dict[TailKey, Outgoing] = {}
         self._wanted_at: tuple[dict[str, float], dict[str, float]] = ({}, {})
+        self._wanted_by: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+        """members by language: captions, voices"""
         self._targets: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
         self.emptied = asyncio.Event()
         self.emptied.set()
@@ -105,6 +115,7 @@ class Room:
 
     def admit(self, member: Member) -> None:
         self._members.add(member)
+        self._count(member.outbox.wanted, 1)
         self.emptied.clear()
         self.empty_since = None
         self.update_targets()
@@ -112,6 +123,7 @@ class Room:
 
     def leave(self, member: Member) -> None:
         self._members.discard(member)
+        self._count(member.outbox.wanted, -1)
         for speaking in self._speaking.values():
             if speaking.channel.holder is member:
                 speaking.channel.holder, speaking.channel.left_at = None, self._now()
@@ -122,7 +134,9 @@ class Room:
         self._state_changed()
 
     def follow(self, member: Member, wanted: Wanted) -> None:
+        self._count(member.outbox.wanted, -1)
         member.outbox.follow(wanted)
+        self._count(wanted, 1)
         self.update_targets()
         self._state_changed()
 
@@ -341,12 +355,8 @@ class Room:
     def update_targets(self) -> None:
         """Tell every session which languages somebody reads or hears, or did until a moment ago."""
         now = self._now()
-        wanted = [member.outbox.wanted for member in self._members]
-        for seen, languages in zip(
-            self._wanted_at, ([w.captions for w in wanted], [w.voices for w in wanted]), strict=True
-        ):
-            for language in {name for names in languages for name in names}:
-                seen[language] = now
+        for seen, wanted in zip(self._wanted_at, self._wanted_by, strict=True):
+            seen.update(dict.fromkeys(wanted, now))
             for language in [name for name, at in seen.items() if now - at > self._limits.language_linger_s]:
                 del seen[language]
         targets = frozenset(self._wanted_at[0]), frozenset(self._wanted_at[1])
@@ -356,17 +366,20 @@ class Room:
             for channel in self.open_channels:
                 channel.set_targets(*targets)
 
+    def _count(self, wanted: Wanted, change: int) -> None:
+        for counter, languages in zip(self._wanted_by, (wanted.captions, wanted.voices), strict=True):
+            for language in set(languages):
+                counter[language] += change
+                if not counter[language]:
+                    del counter[language]
+
     @property
     def targets(self) -> tuple[frozenset[str], frozenset[str]]:
         """Languages of captions and of voices that sessions work on."""
         return self._targets
 
     def state(self) -> protocol.State:
-        captions: Counter[str] = Counter()
-        voices: Counter[str] = Counter()
-        for member in self._members:
-            captions.update(member.outbox.wanted.captions)
-            voices.update(member.outbox.wanted.voices)
+        captions, voices = self._wanted_by
         listeners = sum(1 for member in self._members if member.role == "listener")
         return protocol.State(listeners=listeners, captions=dict(captions), voices=dict(voices))
 
@@ -388,6 +401,8 @@ class Room:
         """What time brings: channels whose speaker stayed away, languages nobody listens to any more. Returns why
         the room should end, if it should."""
         now = self._now()
+        for member in list(self._members):
+            member.check(now)
         for channel in self.open_channels:
             if channel.left_at is not None and now - channel.left_at > self._limits.channel_linger_s:
                 channel.finish()

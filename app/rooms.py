@@ -15,7 +15,6 @@ from app.metrics import Metrics
 from app.protocol import CloseCode, Role, encode
 from app.room import EndCode, OpenSession, Room, RoomOptions
 
-TICK_S = 1.0
 FAREWELL_S = 5.0  # that listeners have to take what waits for them when the process stops
 TOKEN_ROLES: tuple[Role, ...] = ("host", "speaker", "listener")
 
@@ -129,7 +128,7 @@ class Rooms:
     async def run(self) -> None:
         """What time brings to rooms, for ever."""
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self.limits.check_s)
             self.tick()
 
     def tick(self) -> None:

@@ -53,6 +53,7 @@ def test_committed_captions_reach_every_listener_in_time(english: Recording, tmp
         asyncio.run(speak(server, warm["host"], speech))
         room = server.post("/api/rooms")
         before = memory(server)
+        loaded = server.metric("process_cpu_seconds_total")
         clients = subprocess.Popen(
             [sys.executable, "-m", "tests.load.listeners", str(server.port), room["listener"], str(count)],
             stdout=subprocess.PIPE,
@@ -64,7 +65,10 @@ def test_committed_captions_reach_every_listener_in_time(english: Recording, tmp
         asyncio.run(speak(server, room["host"], samples))
         found = json.loads(clients.communicate(timeout=120)[0])
         lag = server.metric("tsuyaku_event_loop_lag_most_seconds")
+        work = server.metric("process_cpu_seconds_total") - loaded
+    others = ", ".join(f"{load:.1f}" for load in os.getloadavg())
     print(f"\n{found}, {each / 1024:.1f} KiB a listener, event loop late by at most {lag * 1000:.0f} ms")
+    print(f"{work:.0f} s of processor for the server; load of the machine {others} on {os.cpu_count()} cores")
     assert found["captions"] > 10
     assert found["whole"] == count
     if count == LISTENERS:
