@@ -7,11 +7,17 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from app.engines import Voices
+from app.media import SpeechFile
 from app.sample import TEXT, sample_path
+from models.errors import TsuyakuError
+from models.store import Store
 
 ROOT = Path(__file__).parent.parent
+PORTUGUESE = "Bom dia a todos. O trem para a costa sai às nove e meia, e o próximo sai uma hora mais tarde."
 
 
 @dataclass(frozen=True)
@@ -27,14 +33,22 @@ def audio_folder() -> Path:
     return Path(os.environ.get("TSUYAKU_TEST_AUDIO", ROOT.parent / "shared" / "audio"))
 
 
+def pytest_report_header() -> str:
+    if (audio_folder() / "manifest.json").exists():
+        return f"speech: the recordings in {audio_folder()}"
+    return f"speech: synthetic, by the embedded voices, as there are no recordings in {audio_folder()}"
+
+
 @pytest.fixture(scope="session")
-def recordings() -> dict[str, Recording]:
-    """The recordings of TSUYAKU_TEST_AUDIO; where there are none, the sample that the embedded voice speaks."""
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Recording]:
+    """The recordings of TSUYAKU_TEST_AUDIO; where there are none, what the embedded voices speak."""
     manifest = audio_folder() / "manifest.json"
     if not manifest.exists():
-        print(f"no recordings in {audio_folder()}: tests run on synthetic speech")
-        sample = Recording("sample", sample_path(), "en", " ".join(TEXT), {})
-        return {"sample": sample}
+        portuguese = speak(PORTUGUESE, "pt", tmp_path_factory.mktemp("speech") / "pt.wav")
+        return {
+            "sample": Recording("sample", sample_path(), "en", " ".join(TEXT), {}),
+            "sample_pt": Recording("sample_pt", portuguese, "pt", PORTUGUESE, {}),
+        }
     return {entry["id"]: _recording(manifest.parent, entry) for entry in json.loads(manifest.read_text("utf-8"))}
 
 
@@ -42,6 +56,24 @@ def recordings() -> dict[str, Recording]:
 def english(recordings: dict[str, Recording]) -> Recording:
     """A short English recording with its transcript."""
     return recordings.get("en_jfk") or recordings["sample"]
+
+
+@pytest.fixture(scope="session")
+def portuguese(recordings: dict[str, Recording]) -> Recording:
+    """A short Portuguese recording with its transcript."""
+    return recordings.get("pt_falabrasil") or recordings["sample_pt"]
+
+
+def speak(text: str, language: str, path: Path) -> Path:
+    """A WAV file in which the best installed voice says `text`, however long that takes."""
+    try:
+        voice = Voices(Store(), "kokoro").load(language) if language != "en" else Voices(Store()).load(language)
+    except TsuyakuError:
+        voice = Voices(Store(), "espeak").load(language)
+    with SpeechFile(path, voice.sample_rate) as file:
+        file.write((np.clip(voice.synthesize(text), -1, 1) * 32767).astype("<i2").tobytes(), 200)
+        file.write(b"", file.duration_ms + 300)
+    return path
 
 
 def _recording(folder: Path, entry: dict[str, object]) -> Recording:

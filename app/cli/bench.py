@@ -23,7 +23,7 @@ from benchmarks.run import run as run_plan
 from benchmarks.systems import PEERS, Options, chosen
 from models.store import Store
 
-app = typer.Typer(help="Measure quality, lag and cost.", no_args_is_help=True)
+app = typer.Typer(help="Measure quality, lag and cost.", no_args_is_help=True, add_completion=False)
 
 _NEEDED = ("jiwer", "matplotlib", "omnisteval", "psutil", "sacrebleu", "whisper_normalizer")
 _Ids = Annotated[list[str] | None, typer.Argument(help="Recordings of the manifest; those with a transcript if none.")]
@@ -68,7 +68,11 @@ def peers(
     repeat: _Repeat = 1,
     model: _Model = None,
 ) -> None:
-    """Measure recognition beside WhisperLiveKit and plain faster-whisper: same weights, audio, cores and pace."""
+    """Measure recognition beside WhisperLiveKit and plain faster-whisper: same weights, audio, cores and pace.
+
+    \b
+        tsuyaku bench peers en_printing -o out/peers
+    """
     if install:
         typer.echo(f"WhisperLiveKit is in {whisperlivekit.install()}", err=True)
     systems = ["tsuyaku", *(name for name in system.split(",") if name != "tsuyaku")]
@@ -80,7 +84,11 @@ def compare(
     before: Annotated[Path, typer.Argument(help="A report.json.")],
     after: Annotated[Path, typer.Argument(help="Another.")],
 ) -> None:
-    """Say what got better or worse, and by how much."""
+    """Say what got better or worse, and by how much.
+
+    \b
+        tsuyaku bench compare out/before/report.json out/bench/report.json
+    """
     Console().print(comparing.table(read_report(before), read_report(after)))
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from app.settings import Resolved, Settings, resolve
 
-app = typer.Typer(help="Settings, and where each comes from.", no_args_is_help=True)
+app = typer.Typer(help="Settings, and where each comes from.", no_args_is_help=True, add_completion=False)
 
 
 @app.callback()
@@ -22,7 +22,12 @@ def config() -> None:
 
 @app.command()
 def show(json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False) -> None:
-    """Show every setting, its value and its origin."""
+    """Show every setting, its value and its origin.
+
+    \b
+        tsuyaku config show
+        TSUYAKU_WHISPER=small tsuyaku config show --json
+    """
     resolved = resolve()
     if json:
         typer.echo(_as_json(resolved))

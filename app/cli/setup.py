@@ -12,7 +12,12 @@ OPTIONAL = ("kokoro-82m-int8",)
 
 
 def setup() -> None:
-    """Put the default weights in place and verify them; nothing is fetched from a network."""
+    """Put the default weights in place and verify them; nothing is fetched from a network.
+
+    \b
+        tsuyaku setup                              into the platform's cache folder
+        TSUYAKU_MODELS=/data/models tsuyaku setup
+    """
     store = Store()
     for name in REQUIRED:
         store.ensure(name)
