@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import wave
+from pathlib import Path
 
 import numpy as np
 
@@ -280,3 +282,91 @@ async def _heard(client: Client, count: int) -> None:
 def test_speech_of_these_tests_has_two_utterances() -> None:
     assert np.abs(SPEECH[int(0.5 * SAMPLE_RATE) : int(3.5 * SAMPLE_RATE)]).max() > 0.05
     assert len(SPEECH) == 9 * SAMPLE_RATE
+
+
+async def test_transcript_is_downloaded_with_a_token_in_a_header_only() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["listener"], ["pt"]) as listener:
+            await speak_all(served, room["speaker"])
+            await listener.until("closed")
+            headers = {"authorization": f"Bearer {room['listener']}"}
+            answer = await served.http.get("/api/transcript?format=vtt&language=pt", headers=headers)
+            assert answer.status_code == 200
+            assert answer.headers["content-type"].startswith("text/vtt")
+            assert 'filename="tsuyaku-pt.vtt"' in answer.headers["content-disposition"]
+            assert answer.headers["cache-control"] == "no-store"
+            assert answer.text.startswith("WEBVTT")
+            assert "WORD0 WORD1 WORD2." in answer.text
+            assert (await served.http.get("/api/transcript?format=exe", headers=headers)).status_code == 400
+            assert (await served.http.get(f"/api/transcript?token={room['listener']}")).status_code == 401
+
+
+async def test_text_is_carried_as_it_was_said_and_never_as_html() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["listener"]) as listener, served.connect(room["speaker"]) as speaker:
+            await speaker.start(name="<script>alert(1)</script>")
+            opened = await listener.until("opened")
+        assert opened["name"] == "<script>alert(1)</script>"
+
+
+async def test_qr_code_is_a_picture_without_scripts() -> None:
+    async with serving() as served:
+        answer = await served.http.post("/api/qr", json={"text": "https://x/#<script>"})
+        assert answer.headers["content-type"] == "image/svg+xml"
+        assert answer.text.startswith("<svg")
+        assert "script" not in answer.text
+
+
+async def test_metrics_count_what_happened_and_name_nobody() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["listener"], ["pt"], ["pt"]) as listener:
+            await speak_all(served, room["speaker"])
+            await listener.until("closed")
+            text = (await served.http.get("/metrics")).text
+            for line in (
+                "tsuyaku_rooms 1.0",
+                "tsuyaku_listeners 1.0",
+                "tsuyaku_languages_translated 1.0",
+                'tsuyaku_stage_seconds_count{language="pt",stage="translate"} 2.0',
+                'tsuyaku_end_to_end_seconds_count{language="pt"} 2.0',
+                "tsuyaku_speaking_channels 0.0",
+            ):
+                assert line in text, line
+            assert "tsuyaku_fan_out_seconds_count" in text
+            for secret in (room["host"], room["speaker"], room["listener"], "word0", "WORD0"):
+                assert secret not in text
+
+
+async def test_server_is_ready_until_it_drains() -> None:
+    async with serving() as served:
+        assert (await served.http.get("/healthz")).status_code == 200
+        assert (await served.http.get("/readyz")).status_code == 200
+        await served.server.drain()
+        assert (await served.http.get("/readyz")).status_code == 503
+        assert (await served.http.get("/healthz")).status_code == 200
+        refused = await served.http.post("/api/rooms", json={})
+        assert (refused.status_code, refused.json()["code"]) == (503, "restarting")
+
+
+async def test_page_is_told_what_can_be_asked_for() -> None:
+    async with serving() as served:
+        info = (await served.http.get("/api/info")).json()
+        assert info["pairs"] == {"en": ["es", "pt"], "pt": ["en"]}
+        assert info["languages"] == ["en", "es", "pt"]
+        assert info["retention"][0] == 0
+
+
+async def test_recording_is_spoken_by_the_server_itself(tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "sample.wav"), "wb") as file:
+        file.setparams((1, 2, SAMPLE_RATE, 0, "NONE", ""))
+        file.writeframes((np.clip(SPEECH[: 2 * SAMPLE_RATE], -1, 1) * 32767).astype("<i2").tobytes())
+    async with serving(sample=tmp_path / "sample.wav") as served:
+        token = (await served.http.post("/api/demo", json={})).json()["listener"]
+        async with served.connect(token, ["pt"]) as listener:
+            assert listener.texts[0]["demo"] is True
+            await listener.until("opened")
+            assert (await served.http.get("/api/sample.wav")).content[:4] == b"RIFF"
+            await listener.until("talking", active=True)
