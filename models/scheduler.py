@@ -12,6 +12,8 @@ import asyncio
 import atexit
 import heapq
 import itertools
+import os
+import sys
 import threading
 import time
 import weakref
@@ -42,6 +44,17 @@ def _stop_all() -> None:
 def loads() -> list[tuple[str, Load]]:
     """What each worker of this process has done so far, by name."""
     return sorted((scheduler.name, scheduler.load()) for scheduler in list(_started))
+
+
+niceness = 0
+"""of workers that start from now on, and of the threads that their engines make (Linux): a process that also serves
+many sockets lets those go first"""
+
+
+def _be_nice(value: int) -> None:
+    if value and sys.platform == "linux":
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + value)
 
 
 class Superseded(Exception):
@@ -152,6 +165,7 @@ class Scheduler(Generic[Request, Result]):
             job.future.set_exception(Superseded())
 
     def _work(self) -> None:
+        _be_nice(niceness)
         try:
             run = self._create()
         except BaseException as error:

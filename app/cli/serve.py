@@ -23,7 +23,11 @@ from app.protocol import MAX_BINARY_BYTES
 from app.sample import sample_path
 from app.server import Server, ServerOptions
 from app.settings import resolve
+from models import scheduler
 from models.errors import InputError
+
+ENGINE_NICENESS = 5  # engines take what the sockets leave
+SWITCH_S = 0.0005  # every send gives the interpreter's lock away; an engine's thread may keep it no longer than this
 
 
 def serve(
@@ -72,6 +76,7 @@ def serve(
     }
     settings = resolve(given).settings
     files = _certificate(certificate, key, lan=lan)
+    scheduler.niceness = ENGINE_NICENESS
     listening = listen(settings.host, settings.port)
     options = ServerOptions(hosts=tuple(allow_host or ()), metrics_to_all=metrics_to_all, limits=Limits())
     interpreting = interpreter(settings)
@@ -104,6 +109,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def run(server: Server, listening: socket.socket, config: uvicorn.Config) -> None:
     """Until a signal; then what was said is worked through and everybody is told."""
+    sys.setswitchinterval(SWITCH_S)
     await Draining(config, server).serve(sockets=[listening])
 
 
