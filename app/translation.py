@@ -117,8 +117,12 @@ class EmbeddedTranslation(TranslationEngine):
             return done.result
 
         source, target = request.source_language, request.target_language
-        text = await translate_with_terms(request.briefing.glossary, run, request.source, source, target)
-        return Translated(text, "firefox", queue_s, compute_s)
+        terms = request.briefing.glossary
+        text = await translate_with_terms(terms, run, request.source, source, target)
+        if not request.ahead:
+            return Translated(text, "firefox", queue_s, compute_s)
+        further = await translate_with_terms(terms, run, request.source + request.ahead, source, target)
+        return Translated(further, "firefox", queue_s, compute_s, without_ahead=text)
 
 
 class LlamaTranslation(TranslationEngine):
@@ -186,5 +190,6 @@ class LlamaTranslation(TranslationEngine):
         return self._supported[pair]
 
     async def _fall_back(self, request: TranslationRequest) -> str:
-        answer = await self._embedded.translate(request, deadline=time.monotonic(), key=None)
+        alone = replace(request, ahead="")  # the server's answer, which this one stands in for, has no look-ahead
+        answer = await self._embedded.translate(alone, deadline=time.monotonic(), key=None)
         return answer.text

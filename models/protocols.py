@@ -101,6 +101,8 @@ class TranslationRequest:
     context: tuple[tuple[str, str], ...] = ()
     """the last (source, target) pairs"""
     briefing: Briefing = NO_BRIEFING
+    ahead: str = ""
+    """words that probably follow an open clause's `source`, with the space before them; an engine may leave them out"""
 
 
 class Translator(Protocol):

@@ -27,6 +27,8 @@ class Clause:
     end: int
     """samples"""
     closed: bool
+    ahead: str = ""
+    """what an open clause probably goes on with: words that are still tentative, up to its end"""
 
 
 class Segmenter:
@@ -36,10 +38,13 @@ class Segmenter:
         self._config = config or SegmentConfig()
         self._words: list[TimedWord] = []
         self._language = ""
+        self._ahead = ""
         self.index = 0
 
-    def add(self, words: Sequence[TimedWord], language: str, *, pause: bool) -> Iterator[Clause]:
-        """`pause`: the speaker stopped after the last of `words`."""
+    def add(
+        self, words: Sequence[TimedWord], language: str, *, pause: bool, tentative: Sequence[TimedWord] = ()
+    ) -> Iterator[Clause]:
+        """`pause`: the speaker stopped after the last of `words`. `tentative`: what seems to follow them."""
         if self._language != language and self._words:
             yield self._close()
         self._language = language
@@ -52,7 +57,10 @@ class Segmenter:
                 grew = False
         if pause and self._words:
             yield self._close()
-        elif grew:
+            return
+        ahead = _up_to_stop(tentative)
+        if self._words and (grew or ahead != self._ahead):
+            self._ahead = ahead
             yield self._clause(closed=False)
 
     def _ends_clause(self) -> bool:
@@ -66,13 +74,19 @@ class Segmenter:
 
     def _close(self) -> Clause:
         clause = self._clause(closed=True)
-        self._words = []
+        self._words, self._ahead = [], ""
         self.index += 1
         return clause
 
     def _clause(self, *, closed: bool) -> Clause:
         text = "".join(word.text for word in self._words).strip()
-        return Clause(self.index, self._language, text, self._words[0].start, self._words[-1].end, closed)
+        ahead = "" if closed else self._ahead
+        return Clause(self.index, self._language, text, self._words[0].start, self._words[-1].end, closed, ahead)
+
+
+def _up_to_stop(words: Sequence[TimedWord]) -> str:
+    stop = next((index for index, word in enumerate(words) if is_stop(word.text)), len(words))
+    return "".join(word.text for word in words[: stop + 1]).rstrip()
 
 
 def _abbreviation(words: Sequence[TimedWord]) -> bool:

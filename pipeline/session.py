@@ -40,6 +40,8 @@ from pipeline.translate import ClauseTranslation, TranslateConfig
 from pipeline.turn import patience_s
 
 AUTO = "auto"
+NO_ENGINE = "none"  # of text that was not translated
+SOON_S = 0.8  # speech that ends within it leaves time to prepare a few more words
 CONTEXT_CLAUSES = 3  # pairs that a translator sees of what came before
 PATIENT_MS = 2000.0  # for the first word of a translation where nobody waits
 LEAST_STEP_S = 0.25  # of new audio, for a pass that a lull asks for
@@ -66,6 +68,8 @@ class Translated:
     engine: str
     queue_s: float
     compute_s: float
+    without_ahead: str | None = None
+    """the same without the request's look-ahead, from an engine that made both"""
     reason: str = ""
     """the code of what kept the engine that was chosen from answering"""
 
@@ -144,6 +148,7 @@ class _Target:
     language: str
     clauses: Channel[_Committed]
     spoken: Channel[_ToSpeak]
+    playhead: Playhead = field(default_factory=Playhead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,7 +415,7 @@ class Session:
         if update.committed or update.tentative or live.showed_tail:
             await self._emit_words(update.committed, update.tentative, language)
         live.showed_tail = bool(update.tentative)
-        await self._hand_on(update.committed, language, time, pause=live.closed)
+        await self._hand_on(update.committed, language, time, pause=live.closed, tentative=update.tentative)
         if self._router is not None:
             self._gate.pause_s = patience_s(live.utterance.text, language)
 
@@ -443,9 +448,15 @@ class Session:
         )
 
     async def _hand_on(
-        self, words: tuple[TimedWord, ...], language: str, recognised: StageTime, *, pause: bool
+        self,
+        words: tuple[TimedWord, ...],
+        language: str,
+        recognised: StageTime,
+        *,
+        pause: bool,
+        tentative: tuple[TimedWord, ...] = (),
     ) -> None:
-        for clause in self._segmenter.add(words, language, pause=pause):
+        for clause in self._segmenter.add(words, language, pause=pause, tentative=tentative):
             item = _Committed(clause, self._clock.now_ms(), recognised)
             for target in list(self._targets.values()):
                 if self._router is None or self._config.both_sides or target.language != clause.language:
@@ -471,6 +482,8 @@ class Session:
             if target.language not in self._captions | self._voices:
                 continue
             clause = item.clause
+            if self._config.translate.whole_clauses and not clause.closed:
+                continue
             if clause.index != index or translation is None:
                 translation, index = ClauseTranslation(self._config.translate), clause.index
                 cutter, begun = PhraseCutter(), False
@@ -486,7 +499,11 @@ class Session:
                     raise
                 await self._untranslated(target.language, clause, error.code)
                 continue
-            step = translation.close(answer.text) if clause.closed else translation.update(answer.text, clause.text)
+            step = (
+                translation.close(answer.text)
+                if clause.closed or answer.engine == NO_ENGINE
+                else translation.update(answer.text, clause.text, answer.without_ahead)
+            )
             now = self._clock.now_ms()
             space = _space(target.language, spoken_any and translation.committed == step.committed)
             if step.committed:
@@ -494,7 +511,8 @@ class Session:
             await self._emit_translation(target.language, clause, step.committed, step.tentative, space, answer.engine)
             if clause.closed:
                 context = [*context, (clause.text, translation.committed)][-CONTEXT_CLAUSES:]
-            phrase = cutter.add(step.committed, final=clause.closed)
+            silent = self._config.live and not len(target.spoken) and target.playhead.behind_s(now) <= SOON_S
+            phrase = cutter.add(step.committed, final=clause.closed, silent=silent)
             if phrase or clause.closed:
                 time = StageTime(answer.queue_s * 1000, answer.compute_s * 1000)
                 await self._settle(target, _ToSpeak(item, phrase, now, time, not begun, clause.closed))
@@ -505,7 +523,7 @@ class Session:
         """An engine failed: the session goes on, the clause closes with what is committed of it."""
         await self._miss("translate", language, clause.index, self._config.budgets.translate, 0, code)
         if clause.closed:
-            await self._emit_translation(language, clause, "", "", "", "none")
+            await self._emit_translation(language, clause, "", "", "", NO_ENGINE)
 
     async def _latest(self, target: _Target) -> _Committed | None:
         """The next clause; of an open one only the newest state, where a newer one waits already."""
@@ -543,12 +561,19 @@ class Session:
     ) -> Translated:
         clause = item.clause
         if clause.language == target.language:
-            return Translated(clause.text, "none", 0.0, 0.0)
+            return Translated(clause.text, NO_ENGINE, 0.0, 0.0)
         self._engines.translator.check(clause.language, target.language)
         budget = self._config.budgets.translate
         answer = await self._engines.translator.translate(
             TranslationRequest(
-                clause.text, clause.language, target.language, committed, clause.closed, context, self._config.briefing
+                clause.text,
+                clause.language,
+                target.language,
+                committed,
+                clause.closed,
+                context,
+                self._config.briefing,
+                clause.ahead,
             ),
             deadline=self._clock.deadline(budget if self._config.live else PATIENT_MS),
             key=(id(self), target.language, clause.index),
@@ -587,7 +612,7 @@ class Session:
     # speak
 
     async def _speak(self, target: _Target) -> None:
-        playhead = Playhead()
+        playhead = target.playhead
         backlog = Backlog(self._config.backlog)
         dropping = False
         while (item := await target.spoken.get()) is not None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pipeline.text import UNSPACED
+
 _PHRASE_END = re.compile(r"(?<=[,;:.?!…])\s+|(?<=[、。，；：？！])")
 LONGEST_PHRASE = 120  # characters
+WORTH_SAYING = 3  # words
 
 
 def phrases(text: str, shortest: int = 20) -> list[str]:
@@ -31,17 +34,24 @@ class PhraseCutter:
         self._shortest = shortest
         self._rest = ""
 
-    def add(self, committed: str, *, final: bool) -> str:
-        """What can be spoken now; empty while no phrase is complete. `final` releases everything."""
+    def add(self, committed: str, *, final: bool, silent: bool = False) -> str:
+        """What can be spoken now; empty while nothing is complete.
+
+        `final` releases everything. `silent`: nothing is being spoken, so that a few words are worth saying at once.
+        """
         self._rest += committed
-        if final:
-            ready, self._rest = self._rest, ""
-            return ready.strip()
         ends = [match.end() for match in _PHRASE_END.finditer(self._rest)]
-        if not ends or ends[-1] < self._shortest:
-            return ""
-        ready, self._rest = self._rest[: ends[-1]], self._rest[ends[-1] :]
+        if final or (silent and spoken_length(self._rest) >= WORTH_SAYING):
+            at = len(self._rest)
+        else:
+            at = ends[-1] if ends and ends[-1] >= self._shortest else 0
+        ready, self._rest = self._rest[:at], self._rest[at:]
         return ready.strip()
+
+
+def spoken_length(text: str) -> float:
+    """In words; two characters of a script without spaces count as one."""
+    return len(UNSPACED.findall(text)) / 2 + len(UNSPACED.sub(" ", text).split())
 
 
 @dataclass(slots=True)

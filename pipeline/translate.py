@@ -1,8 +1,10 @@
 """Append-only translation of a clause that is still growing.
 
-Re-translated hypotheses of the open clause are shown as tentative; the prefix on which successive hypotheses agree,
-less a few held-back words, is committed (local agreement: Liu et al. 2020; masking: Arivazhagan et al. 2020).
-When the clause closes, the rest of its whole translation follows what is committed.
+The source is translated again as it grows, with the words that probably follow as look-ahead. What two translations
+agree on, less a few held-back units, is committed (local agreement: Liu et al. 2020; masking: Arivazhagan et al. 2020):
+those of the last two states, or of the present one with and without the look-ahead, whichever agree on more. A
+translation that words the beginning in another way is continued from where it has said what is committed; when the
+clause closes, the rest of its whole translation follows in the same way.
 """
 
 from __future__ import annotations
@@ -11,19 +13,17 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+from pipeline.text import UNSPACED
 
 
 @dataclass(frozen=True, slots=True)
 class TranslateConfig:
-    agreement: int = 2
-    """successive hypotheses that must share a prefix before it is committed"""
-    hold_back: int = 3
-    """units at the end of a hypothesis that stay tentative while the clause is open"""
-    most_tentative: int = 15
-    """units after which the newest hypothesis stands, agreed or not: how far the committed text may lag behind"""
-    least_source_words: int = 5
+    hold_back: int = 2
+    """units at the end of a translation that stay tentative while the clause is open"""
+    least_source_words: int = 2
     """of an open clause, before anything is committed"""
+    whole_clauses: bool = False
+    """translate closed clauses only: the best text, for where nobody waits for it"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,52 +39,57 @@ class ClauseTranslation:
 
     def __init__(self, config: TranslateConfig) -> None:
         self._config = config
-        self._hypotheses: list[list[str]] = []
+        self._previous: list[str] | None = None
         self.committed = ""
 
-    def update(self, hypothesis: str, source: str) -> Step:
-        """A translation of the clause as far as it is known."""
-        done = split(self.committed)
-        units = self._units(hypothesis)
-        self._hypotheses = [*self._hypotheses, units][-self._config.agreement :]
-        if units[: len(done)] != done:
-            tentative = "".join(units[_consumed(done, units) :])
-            return Step("", tentative)
-        stable = len(done)
-        if len(self._hypotheses) == self._config.agreement and len(split(source)) >= self._config.least_source_words:
-            shared = min(_shared(units, other) for other in self._hypotheses)
-            stable = max(stable, min(shared, len(units) - self._config.hold_back))
-            stable = max(stable, len(units) - self._config.most_tentative)
-        added = "".join(units[len(done) : stable])
-        self.committed += added
-        return Step(added, "".join(units[stable:]))
+    def update(self, translation: str, source: str, without_ahead: str | None = None) -> Step:
+        """`translation` of `source` and its look-ahead; `without_ahead`, of `source` alone, where it was made."""
+        units = split(translation)
+        others = [other for other in (self._previous, _split(without_ahead)) if other is not None]
+        self._previous = units
+        following = self._following(units)
+        agreed = max((_shared(following, self._following(other)) for other in others), default=0)
+        ready = 0
+        if len(source.split()) >= self._config.least_source_words or UNSPACED.search(source):
+            ready = max(0, min(agreed, len(following) - self._config.hold_back))
+        return Step(self._commit(following[:ready]), "".join(following[ready:agreed]))
 
-    def close(self, hypothesis: str) -> Step:
+    def close(self, translation: str) -> Step:
         """The translation of the whole clause: commit what of it is not committed yet."""
-        if hypothesis.startswith(self.committed):
-            step = Step(hypothesis[len(self.committed) :], "")
-            self.committed = hypothesis
-            return step
-        done, units = split(self.committed), split(hypothesis)
-        added = "".join(units[_consumed(done, units) :])
-        if added and self.committed and not added[0].isspace() and not _UNSPACED.match(added[0]) and added[0].isalnum():
+        return Step(self._commit(self._following(split(translation))), "")
+
+    def _following(self, units: list[str]) -> list[str]:
+        done = split(self.committed)
+        at = _consumed(done, units)
+        return [*_late_punctuation(done, units[:at]), *units[at:]]
+
+    def _commit(self, units: list[str]) -> str:
+        added = "".join(units)
+        if added and self.committed and added[0].isalnum() and not UNSPACED.match(added[0]):
             added = " " + added
         self.committed += added
-        return Step(added, "")
-
-    def _units(self, hypothesis: str) -> list[str]:
-        """An engine that continues what is committed may go on within its last word."""
-        if not hypothesis.startswith(self.committed):
-            return split(hypothesis)
-        return [*split(self.committed), *split(hypothesis[len(self.committed) :])]
+        return added
 
 
 def split(text: str) -> list[str]:
     """Units that are committed whole: words with the space before them, or characters where words have none."""
     units: list[str] = []
     for word in re.findall(r"\s*\S+", text):
-        units.extend(re.findall(r"\s*\S", word) if _UNSPACED.search(word) else [word])
+        units.extend(re.findall(r"\s*\S", word) if UNSPACED.search(word) else [word])
     return units
+
+
+def _late_punctuation(done: Sequence[str], consumed: Sequence[str]) -> list[str]:
+    """The stop or comma that the last committed word lacks and its counterpart has."""
+    if not done or not consumed:
+        return []
+    word, counterpart = done[-1].strip(), consumed[-1].strip()
+    extra = counterpart[len(word) :] if counterpart.startswith(word) else ""
+    return [extra] if extra and not _plain(extra) else []
+
+
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else split(text)
 
 
 def _shared(a: Sequence[str], b: Sequence[str]) -> int:

@@ -21,6 +21,7 @@ from app.translation import briefing, translation_config
 from app.views import PlainSink, TerminalSink
 from models.errors import InputError
 from pipeline.session import Engines, SessionConfig
+from pipeline.translate import TranslateConfig
 
 STATUS = {"internal": 1, "unknown-language": 2}
 """of what ended a session early; anything else is something missing"""
@@ -133,6 +134,7 @@ class _Job:
             voices=frozenset(self.targets) if spoken else frozenset(),
             live=self.realtime,
             recognise=PRESETS[self.settings.preset].recognise if self.realtime else OFFLINE,
+            translate=TranslateConfig(whole_clauses=not self.realtime),
             briefing=self.briefing,
         )
         try:

@@ -11,19 +11,33 @@ WORDS = st.lists(st.sampled_from(["o", "gato", "preto", "dorme", "na", "casa", "
 
 
 def translation(hold_back: int = 1) -> ClauseTranslation:
-    return ClauseTranslation(TranslateConfig(agreement=2, hold_back=hold_back, least_source_words=1))
+    return ClauseTranslation(TranslateConfig(hold_back=hold_back, least_source_words=1))
 
 
-def test_first_hypothesis_is_tentative() -> None:
+def test_first_translation_shows_nothing_that_may_be_taken_back() -> None:
     step = translation().update("o gato preto", "the black cat")
-    assert (step.committed, step.tentative) == ("", "o gato preto")
+    assert (step.committed, step.tentative) == ("", "")
 
 
-def test_agreed_prefix_less_the_held_back_words_is_committed() -> None:
+def test_agreed_prefix_is_committed_and_what_is_held_back_of_it_shown() -> None:
     clause = translation()
     clause.update("o gato preto", "the black cat")
+    step = clause.update("o gato preto", "the black cat")
+    assert (step.committed, step.tentative) == ("o gato", " preto")
+
+
+def test_translation_with_and_without_look_ahead_agree_at_once() -> None:
+    step = translation().update("o gato preto dorme", "the black cat", without_ahead="o gato preto")
+    assert (step.committed, step.tentative) == ("o gato preto", "")
+
+
+def test_other_wording_of_the_beginning_is_continued() -> None:
+    clause = translation(hold_back=0)
+    clause.update("o gato negro", "the black cat")
+    clause.update("o gato negro", "the black cat")
+    clause.update("o gato preto dorme", "the black cat sleeps")
     step = clause.update("o gato preto dorme", "the black cat sleeps")
-    assert (step.committed, step.tentative) == ("o gato preto", " dorme")
+    assert step.committed == " dorme"
 
 
 def test_closing_commits_the_rest() -> None:
@@ -40,6 +54,13 @@ def test_final_text_that_differs_repeats_no_word_that_is_committed() -> None:
     clause.update("o gato negro", "the black cat")
     clause.close("o gato preto dorme em casa.")
     assert clause.committed == "o gato negro dorme em casa."
+
+
+def test_stop_after_a_word_that_is_committed_is_not_lost() -> None:
+    clause = translation(hold_back=0)
+    clause.update("o gato", "the cat")
+    clause.update("o gato", "the cat")
+    assert clause.close("o gato.").committed == "."
 
 
 def test_script_without_spaces_is_committed_by_character() -> None:
