@@ -68,10 +68,10 @@ class Translated:
     engine: str
     queue_s: float
     compute_s: float
-    without_ahead: str | None = None
-    """the same without the request's look-ahead, from an engine that made both"""
     reason: str = ""
     """the code of what kept the engine that was chosen from answering"""
+    without_ahead: str | None = None
+    """the same without the request's look-ahead, from an engine that made both"""
 
 
 class TranslationEngine:
