@@ -22,6 +22,8 @@ class TranslateConfig:
     """units at the end of a translation that stay tentative while the clause is open"""
     least_source_words: int = 2
     """of an open clause, before anything is committed"""
+    most_tentative: int = 15
+    """units after which the newest translation stands, agreed or not: how far the committed text may lag behind"""
     whole_clauses: bool = False
     """translate closed clauses only: the best text, for where nobody waits for it"""
 
@@ -39,34 +41,39 @@ class ClauseTranslation:
 
     def __init__(self, config: TranslateConfig) -> None:
         self._config = config
-        self._previous: list[str] | None = None
+        self._previous: str | None = None
         self.committed = ""
 
     def update(self, translation: str, source: str, without_ahead: str | None = None) -> Step:
         """`translation` of `source` and its look-ahead; `without_ahead`, of `source` alone, where it was made."""
-        units = split(translation)
-        others = [other for other in (self._previous, _split(without_ahead)) if other is not None]
-        self._previous = units
-        following = self._following(units)
+        others = [other for other in (self._previous, without_ahead) if other is not None]
+        self._previous = translation
+        following = self._following(translation)
         agreed = max((_shared(following, self._following(other)) for other in others), default=0)
         ready = 0
-        if len(source.split()) >= self._config.least_source_words or UNSPACED.search(source):
-            ready = max(0, min(agreed, len(following) - self._config.hold_back))
-        return Step(self._commit(following[:ready]), "".join(following[ready:agreed]))
+        if others and len(split(source)) >= self._config.least_source_words:
+            ready = max(min(agreed, len(following) - self._config.hold_back), 0)
+            ready = max(ready, len(following) - self._config.most_tentative)
+        shown = "".join(following[ready:agreed])
+        return Step(self._commit(following[:ready]), shown)
 
     def close(self, translation: str) -> Step:
         """The translation of the whole clause: commit what of it is not committed yet."""
-        return Step(self._commit(self._following(split(translation))), "")
+        return Step(self._commit(self._following(translation)), "")
 
-    def _following(self, units: list[str]) -> list[str]:
-        done = split(self.committed)
+    def _following(self, translation: str) -> list[str]:
+        """The units that go on from what is committed; they may go on within its last word."""
+        if translation.startswith(self.committed):
+            return split(translation[len(self.committed) :])
+        done, units = split(self.committed), split(translation)
         at = _consumed(done, units)
-        return [*_late_punctuation(done, units[:at]), *units[at:]]
+        following = [*_late_punctuation(done, units[:at]), *units[at:]]
+        if following and following[0][0].isalnum() and not UNSPACED.match(following[0]):
+            following[0] = " " + following[0]
+        return following
 
     def _commit(self, units: list[str]) -> str:
         added = "".join(units)
-        if added and self.committed and added[0].isalnum() and not UNSPACED.match(added[0]):
-            added = " " + added
         self.committed += added
         return added
 
@@ -86,10 +93,6 @@ def _late_punctuation(done: Sequence[str], consumed: Sequence[str]) -> list[str]
     word, counterpart = done[-1].strip(), consumed[-1].strip()
     extra = counterpart[len(word) :] if counterpart.startswith(word) else ""
     return [extra] if extra and not _plain(extra) else []
-
-
-def _split(text: str | None) -> list[str] | None:
-    return None if text is None else split(text)
 
 
 def _shared(a: Sequence[str], b: Sequence[str]) -> int:
