@@ -20,31 +20,43 @@ GPU = Budgets(recognise=500, speak=200)
 
 @dataclass(slots=True)
 class StepControl:
-    """Recognition's answer to misses: a wider step between passes, then back as passes get cheap again.
+    """Recognition's answer to misses: a wider step between passes, then less audio in each; both back as passes get
+    cheap again.
 
-    Units are seconds of new audio before the next pass.
+    Units are seconds of new audio before the next pass, and seconds of audio that a pass may hear.
     """
 
     step_s: float
+    longest_s: float
     widest_s: float = 2.4
+    shortest_s: float = 4.0
     _narrowest_s: float = field(init=False)
+    _full_s: float = field(init=False)
     _good: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self._narrowest_s = self.step_s
+        self._narrowest_s, self._full_s = self.step_s, self.longest_s
 
     def missed(self) -> str:
+        """Do the next thing that helps, and say what it was."""
         self._good = 0
-        if self.step_s >= self.widest_s:
-            return "none left"
-        self.step_s = min(self.widest_s, self.step_s * 1.5)
-        return f"step widened to {self.step_s:.1f} s"
+        if self.step_s < self.widest_s:
+            self.step_s = min(self.widest_s, self.step_s * 1.5)
+            return f"step widened to {self.step_s:.1f} s"
+        if self.longest_s > self.shortest_s:
+            self.longest_s = self.shortest_s
+            return f"context shortened to {self.longest_s:.0f} s"
+        return "none left"
 
     def met(self) -> None:
         self._good += 1
-        if self._good >= 8:
+        if self._good < 8:
+            return
+        self._good = 0
+        if self.longest_s < self._full_s:
+            self.longest_s = self._full_s
+        else:
             self.step_s = max(self._narrowest_s, self.step_s / 1.5)
-            self._good = 0
 
 
 @dataclass(frozen=True, slots=True)

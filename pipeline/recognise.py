@@ -69,6 +69,8 @@ class Utterance:
 
     def __init__(self, start: int, config: RecogniseConfig, prompt: tuple[int, ...] = ()) -> None:
         self._config = config
+        self.longest_s = config.longest_s
+        """of the live buffer, from the next pass on"""
         self._audio = AudioBuffer(start)
         self._committed: list[TimedWord] = []
         self._last: tuple[TimedWord, ...] = ()
@@ -193,7 +195,7 @@ class Utterance:
 
     def _trim(self) -> None:
         """Keep the buffer short: cut it between two committed words, at a sentence's end where there is one."""
-        if self._audio.end - self._audio.start <= self._config.longest_s * SAMPLE_RATE:
+        if self._audio.end - self._audio.start <= self.longest_s * SAMPLE_RATE:
             return
         latest = self._audio.end - round(self._config.keep_s * SAMPLE_RATE)
         candidates = [i for i, word in enumerate(self._committed) if word.end <= latest]
@@ -209,7 +211,7 @@ class Utterance:
 
     def _force_trim(self, latest: int) -> None:
         """Nothing was committed for the whole buffer: it holds no speech that the recogniser understands."""
-        if self._audio.end - self._audio.start > 2 * self._config.longest_s * SAMPLE_RATE:
+        if self._audio.end - self._audio.start > 2 * self.longest_s * SAMPLE_RATE:
             self._audio.trim(latest)
             self._prompt = ()
             self._last = tuple(word for word in self._last if word.start >= latest)

@@ -180,6 +180,7 @@ class Session:
         self._received = 0
         self._misses = 0
         self._segmenter = Segmenter(config.segment)
+        self._pace = StepControl(config.recognise.step_s, config.recognise.longest_s)
         self._ending = False
         self._gate = Gate(engines.detector, config.gate)
         self._router = (
@@ -318,22 +319,21 @@ class Session:
         await self._end_recognition(router.language)
 
     async def _follow_routed(self, live: _LiveUtterance, router: Router, prompts: dict[str, tuple[int, ...]]) -> None:
-        step = StepControl(self._config.recognise.step_s)
         language = ""
         while not live.closed:
-            await self._gather(live, step.step_s)
+            await self._gather(live, self._pace.step_s)
             if not live.seconds or (live.seconds < router.config.first_s and not live.closed and not router.forced):
                 continue
             if live.closed and live.settled:
                 router.close()
             if language or (live.closed and live.settled):
-                await self._advance(live, router.language, step)
+                await self._advance(live, router.language)
                 continue
             done = await self._weigh(live, router)
             if router.settled:
                 language = router.language
                 live.utterance.prime(prompts.get(language, ()))
-            await self._heard(live, router.language, done, step, hold=not language)
+            await self._heard(live, router.language, done, hold=not language)
 
     async def _weigh(self, live: _LiveUtterance, router: Router) -> Done[Hypothesis]:
         """Ask which language it is; the hypothesis of the likelier one."""
@@ -350,9 +350,8 @@ class Session:
 
     async def _follow(self, live: _LiveUtterance, languages: LanguageChoice) -> None:
         """Recognise one utterance until the pause that ends it."""
-        step = StepControl(self._config.recognise.step_s)
         while not live.closed:
-            await self._gather(live, step.step_s)
+            await self._gather(live, self._pace.step_s)
             if languages.needs_identifying(live.identified) and (live.closed or live.seconds >= IDENTIFY_AFTER_S):
                 found = await self._engines.identify.submit(
                     live.utterance.audio.samples.copy(), deadline=self._clock.deadline(500)
@@ -360,14 +359,14 @@ class Session:
                 live.changed_language = languages.heard(found.result)
                 live.identified = True
             if languages.current and live.seconds > 0:
-                await self._advance(live, languages.current, step)
+                await self._advance(live, languages.current)
 
-    async def _advance(self, live: _LiveUtterance, language: str, step: StepControl) -> None:
+    async def _advance(self, live: _LiveUtterance, language: str) -> None:
         """The next pass, or none where the utterance ended after one that had heard it all."""
         if live.closed and live.settled:
             await self._take(live, live.utterance.close(), language, StageTime(0, 0))
         else:
-            await self._pass(live, language, step)
+            await self._pass(live, language)
 
     async def _gather(self, live: _LiveUtterance, step_s: float) -> None:
         """Wait for `step_s` of new audio, a lull or the pause, and take whatever more is there."""
@@ -390,26 +389,25 @@ class Session:
                 live.lull = isinstance(item, Lull)
                 live.settled = live.settled and not live.lull
 
-    async def _pass(self, live: _LiveUtterance, language: str, step: StepControl) -> None:
-        await self._heard(live, language, await self._hypothesis(live, language), step)
+    async def _pass(self, live: _LiveUtterance, language: str) -> None:
+        await self._heard(live, language, await self._hypothesis(live, language))
 
     async def _hypothesis(self, live: _LiveUtterance, language: str) -> Done[Hypothesis]:
+        live.utterance.longest_s = self._pace.longest_s
         return await self._engines.recognizer.submit(
             self._briefed(live.utterance.request(language, closed=live.closed)),
             deadline=self._clock.deadline(self._config.budgets.recognise),
             key=None,
         )
 
-    async def _heard(
-        self, live: _LiveUtterance, language: str, done: Done[Hypothesis], step: StepControl, *, hold: bool = False
-    ) -> None:
+    async def _heard(self, live: _LiveUtterance, language: str, done: Done[Hypothesis], *, hold: bool = False) -> None:
         """What a pass found; `hold` keeps all of it tentative."""
         end = live.utterance.audio.end
         update = live.utterance.apply(done.result, end, closed=live.closed, lull=live.lull, hold=hold)
         live.settled = live.lull
         time = _stage_time(done)
         await self._take(live, update, language, time)
-        await self._judge_recognition(time, step)
+        await self._judge_recognition(time)
 
     async def _take(self, live: _LiveUtterance, update: Update, language: str, time: StageTime) -> None:
         if update.committed or update.tentative or live.showed_tail:
@@ -423,13 +421,13 @@ class Session:
         hotwords = self._config.briefing.glossary.hotwords(request.language)
         return replace(request, hotwords=hotwords) if hotwords else request
 
-    async def _judge_recognition(self, time: StageTime, step: StepControl) -> None:
+    async def _judge_recognition(self, time: StageTime) -> None:
         actual = time.queue_ms + time.compute_ms
         budget = self._config.budgets.recognise
         if self._config.live and actual > budget:
-            await self._miss("recognise", "", self._segmenter.index, budget, actual, step.missed())
+            await self._miss("recognise", "", self._segmenter.index, budget, actual, self._pace.missed())
         else:
-            step.met()
+            self._pace.met()
 
     async def _emit_words(
         self, committed: tuple[TimedWord, ...], tentative: tuple[TimedWord, ...], language: str

@@ -141,15 +141,16 @@ def test_speech_follows_what_is_still_playing() -> None:
     assert playhead.behind_s(1200) == pytest.approx(0.8)
 
 
-def test_step_widens_on_misses_and_recovers() -> None:
-    step = StepControl(0.6)
-    assert "0.9" in step.missed()
-    for _ in range(8):
-        step.met()
-    assert step.step_s == pytest.approx(0.6)
-    for _ in range(9):
-        step.missed()
-    assert step.step_s == step.widest_s
+def test_step_widens_on_misses_then_context_shortens_and_both_recover() -> None:
+    pace = StepControl(0.6, 6.0)
+    assert "0.9" in pace.missed()
+    said = [pace.missed() for _ in range(9)]
+    assert (pace.step_s, pace.longest_s) == (pace.widest_s, pace.shortest_s)
+    assert "context shortened to 4 s" in said
+    assert said[-1] == "none left"
+    for _ in range(100):
+        pace.met()
+    assert (pace.step_s, pace.longest_s) == (pytest.approx(0.6), 6.0)
 
 
 def test_given_language_is_never_identified() -> None:
