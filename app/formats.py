@@ -50,9 +50,9 @@ def writer(name: str, stream: TextStream, *, bilingual: bool = False) -> Writer:
     """The writer of one of `FORMATS`; `bilingual` puts the source beside the target. The stream stays open."""
     if name == "jsonl":
         return JsonLinesWriter(stream)
-    if name not in _DOCUMENTS:
+    if name not in DOCUMENTS:
         raise InputError("unknown-format", f"There is no format '{name}'; choose one of {', '.join(FORMATS)}.")
-    return DocumentWriter(stream, _DOCUMENTS[name], bilingual=bilingual)
+    return DocumentWriter(stream, DOCUMENTS[name], bilingual=bilingual)
 
 
 class JsonLinesWriter:
@@ -163,7 +163,7 @@ def json_document(transcript: Transcript, end: End | None = None, bilingual: boo
     return json.dumps(msgspec.to_builtins(document), ensure_ascii=False, indent=2) + "\n"
 
 
-_DOCUMENTS: dict[str, Callable[[Transcript, End | None, bool], str]] = {
+DOCUMENTS: dict[str, Callable[[Transcript, End | None, bool], str]] = {
     "txt": txt,
     "srt": srt,
     "vtt": vtt,

@@ -20,6 +20,7 @@ HELP = """Tsuyaku (通訳) interprets speech while it is spoken.
     tsuyaku serve                                       the web page for a meeting, or for two
     tsuyaku demo                                        hear a sample interpreted
     tsuyaku translate talk.mp4 --from en --to pt        subtitles of a recording
+    tsuyaku interpret --between en pt                   two people at one desk, aloud
     tsuyaku doctor                                      what works here, and how fast
 
 Exit status: 0 all went well, 1 it ended early, 2 what you gave cannot be used, 3 something is missing, 130 stopped.
@@ -27,6 +28,7 @@ Exit status: 0 all went well, 1 it ended early, 2 what you gave cannot be used, 
 
 COMMANDS = {
     "translate": "app.cli.translate",
+    "interpret": "app.cli.interpret",
     "demo": "app.cli.demo",
     "serve": "app.cli.serve",
     "listen": "app.cli.listen",

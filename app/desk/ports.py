@@ -17,6 +17,7 @@ from app.play import library
 from models.errors import TsuyakuError, UnavailableError
 from models.protocols import Samples
 
+ROOM = 1e-4  # of full scale: no room is without any sound
 LATENCY_S = 0.03  # asked of the sound card
 _opening = threading.Lock()
 
@@ -177,6 +178,7 @@ class Script:
         self.latency_s = 0.0
         self._turn = np.zeros(0, np.float32)
         self._at = 0
+        self._room = np.random.default_rng(0).normal(0, ROOM, FRAME).astype(np.float32)
         self._paced = Paced(self._tick)
 
     def open(self) -> None:
@@ -197,9 +199,9 @@ class Script:
         self._turn, self._at = samples, 0
 
     def _tick(self) -> None:
-        frame = np.zeros(FRAME, np.float32)
+        frame = self._room.copy()
         part = self._turn[self._at : self._at + FRAME]
-        frame[: len(part)] = part
+        frame[: len(part)] += part
         self._at += FRAME
         self.rings[0].write(frame)
 

@@ -1,0 +1,420 @@
+"""A conversation between two people: sessions between the ears and the mouths of the sound loop, turns, and commands.
+
+Everything here runs in asyncio. The sound loop hands in samples and notices from its own thread, through `Ears`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from statistics import median
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from app.desk.health import Notice
+from app.desk.loop import Ear, Mouth, SoundLoop
+from app.desk.player import Piece
+from app.desk.record import Key, Record, Row
+from app.desk.sound import to_desk
+from models.errors import TsuyakuError
+from models.protocols import Samples, TranslationRequest
+from models.scheduler import Done, Scheduler
+from pipeline.events import AnyEvent, End, Miss, Speech, StageTime, Trace, Voice, Words
+from pipeline.session import Engines, Session, SessionConfig, SpeechRequest, Voiced
+
+SLOWER = 0.75
+KEPT_TURNS = 20  # whose sound can be repeated
+SEGMENTS = 1_000_000  # of a channel, at most
+VOICE_BUDGET_MS = 2500.0
+
+
+class Mode(Enum):
+    """When the voice speaks."""
+
+    CONSECUTIVE = "consecutive"
+    """after the person"""
+    SIMULTANEOUS = "simultaneous"
+    """while the person goes on"""
+
+
+class BargeIn(Enum):
+    """What the voice does when a person begins to speak."""
+
+    DUCK = "duck"
+    STOP = "stop"
+
+
+@dataclass(slots=True)
+class Channel:
+    """One ear and the session behind it. `speaks` is its person's language; empty where it is heard."""
+
+    ear: Ear
+    session: Session
+    speaks: str = ""
+    active: bool = False
+    words: bool = False
+    """the utterance has shown words"""
+    language: str = ""
+    """of what was heard last"""
+    ended_at: float | None = None
+    """monotonic s, when the last utterance ended in the room; None once it was answered"""
+    samples: asyncio.Queue[Samples | None] = field(default_factory=asyncio.Queue[Samples | None])
+
+
+@dataclass(frozen=True, slots=True)
+class DeskConfig:
+    between: tuple[str, str]
+    mode: Mode = Mode.CONSECUTIVE
+    barge_in: BargeIn = BargeIn.DUCK
+    push_to_talk: bool = False
+    speed: float = 1.0
+
+
+class Paced(Scheduler[SpeechRequest, Voiced]):
+    """A voice at the speed of the desk."""
+
+    def __init__(self, voice: Scheduler[SpeechRequest, Voiced], speed: Callable[[], float]) -> None:
+        self._voice, self._speed = voice, speed
+
+    async def start(self) -> None:
+        await self._voice.start()
+
+    async def submit(self, request: SpeechRequest, *, deadline: float, key: Any = None) -> Done[Voiced]:
+        return await self._voice.submit(
+            SpeechRequest(request.text, request.rate * self._speed()), deadline=deadline, key=key
+        )
+
+
+class Conversation:
+    """Made of `channels` and `mouths` (by the language that each speaks); `run` until `finish`."""
+
+    def __init__(self, config: DeskConfig, engines: Engines, mouths: dict[str, Mouth]) -> None:
+        self.config = config
+        self.mode = config.mode
+        self.speed = config.speed
+        self.engines = engines
+        self.mouths = mouths
+        self.channels: list[Channel] = []
+        self.record = Record(config.between)
+        self.notices: deque[Notice] = deque(maxlen=50)
+        self.first_voice_ms: deque[float] = deque(maxlen=1000)
+        """from the end of an utterance to the first sound of its translation"""
+        self.missed = 0
+        self.voice_muted = False
+        self.talking = ""
+        """push-to-talk: the language whose key is down"""
+        self.left, self.right = config.between
+        self.listeners: list[Callable[[int, AnyEvent], None]] = []
+        self.on_notice: Callable[[Notice], None] = lambda notice: None
+        self.changed = asyncio.Event()
+        self.last_active = time.monotonic()
+        self._sound: dict[int, list[Samples]] = {}
+        self._unanswered: dict[int, float] = {}
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def session(self, config: SessionConfig) -> Session:
+        """A two-way session whose voices follow the speed of the desk."""
+
+        async def voice(language: str) -> Scheduler[SpeechRequest, Voiced]:
+            return Paced(await self.engines.voice(language), lambda: self.speed)
+
+        both = frozenset(self.config.between)
+        engines = Engines(
+            self.engines.detector,
+            self.engines.recognizer,
+            self.engines.identify,
+            self.engines.translator,
+            voice,
+            self.engines.identify_text,
+        )
+        return Session(engines, replace(config, between=self.config.between, captions=both, voices=both, live=True))
+
+    def join(self, channels: list[Channel]) -> None:
+        self.channels = channels
+        self.record = Record(self.config.between, len(channels))
+        for channel in channels:
+            channel.session.speaks(channel.speaks)
+            channel.ear.open = not self.config.push_to_talk
+
+    def deliver(self, index: int) -> Callable[[Samples], None]:
+        """What ear `index` hands its samples to, on the sound loop's thread."""
+
+        def take(samples: Samples) -> None:
+            self._loop.call_soon_threadsafe(lambda: self.channels[index].samples.put_nowait(samples))
+
+        return take
+
+    def notify(self, notice: Notice) -> None:
+        """From any thread."""
+        self._loop.call_soon_threadsafe(self._noticed, notice)
+
+    async def run(self, loop: SoundLoop) -> None:
+        """Until `finish`, an error or the end. Raises the `TsuyakuError` of a session that ended early."""
+        loop.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                watcher = group.create_task(self._watch_voice())
+                jobs = [group.create_task(self._follow(n, channel)) for n, channel in enumerate(self.channels)]
+                await asyncio.gather(*jobs)
+                await self._drained()
+                watcher.cancel()
+        finally:
+            loop.stop()
+
+    def finish(self) -> None:
+        """Nobody speaks any more; what was said is worked through."""
+        for channel in self.channels:
+            channel.samples.put_nowait(None)
+
+    @property
+    def quiet_s(self) -> float:
+        """s since anything was said, by a person or by the voice."""
+        if any(channel.active for channel in self.channels) or any(m.player.waiting_s for m in self.mouths.values()):
+            return 0.0
+        return time.monotonic() - self.last_active
+
+    @property
+    def voice_latency_ms(self) -> float | None:
+        return median(self.first_voice_ms) if self.first_voice_ms else None
+
+    # what a person asks for
+
+    def repeat(self) -> bool:
+        """Speak the last translation again."""
+        row = self.record.last()
+        sound = self._sound.get(_number(row.key)) if row and row.key else None
+        if row is None or not sound:
+            return False
+        for samples in sound:
+            self._mouth(row.target_language).player.play(Piece(-1, samples))
+        return True
+
+    def slower(self) -> bool:
+        """Speak the last translation again, slowly."""
+        row = self.record.last()
+        if row is None:
+            return False
+        self._start(self._speak(row.target_language, row.target, -1, SLOWER))
+        return True
+
+    def swap(self) -> None:
+        """Change sides: the columns, the talk keys, and, with a microphone each, who speaks what."""
+        self.left, self.right = self.right, self.left
+        if len(self.channels) > 1:
+            for channel in self.channels:
+                channel.speaks = self.record.other(channel.speaks)
+                channel.session.speaks(channel.speaks)
+        self._change()
+
+    def mute(self) -> bool:
+        """Close the microphones, or open them again; whether they are closed now."""
+        closed = any(channel.ear.open for channel in self.channels)
+        for channel in self.channels:
+            channel.ear.open = not closed
+        self._change()
+        return closed
+
+    def mute_voice(self) -> bool:
+        self.voice_muted = not self.voice_muted
+        if self.voice_muted:
+            self.hush()
+        self._change()
+        return self.voice_muted
+
+    def hush(self) -> None:
+        """Stop what is being spoken."""
+        for mouth in self.mouths.values():
+            mouth.player.stop()
+
+    def talk(self, language: str) -> None:
+        """A talk key: what is said now is in `language`; the same key again, or none, ends that."""
+        self.talking = "" if language == self.talking else language
+        for channel in self.channels:
+            if not channel.speaks:
+                channel.session.speaks(self.talking)
+                if self.config.push_to_talk:
+                    channel.ear.open = bool(self.talking)
+        self._change()
+
+    def change_mode(self) -> None:
+        self.mode = Mode.SIMULTANEOUS if self.mode is Mode.CONSECUTIVE else Mode.CONSECUTIVE
+        if self.mode is Mode.SIMULTANEOUS:
+            self._hold(False)
+        self._change()
+
+    async def correct(self, text: str) -> None:
+        """The newest clause was meant as `text`: it is translated and spoken in its place."""
+        row = self.record.last()
+        if row is None or row.key is None or not text.strip():
+            return
+        request = TranslationRequest(text.strip(), row.language, row.target_language, final=True)
+        try:
+            answer = await self.engines.translator.translate(request, deadline=time.monotonic() + 1, key=None)
+        except TsuyakuError as error:
+            self._noticed(Notice(error.code, error.message))
+            return
+        self._mouth(row.target_language).player.stop(_number(row.key))
+        self.record.correct(row.key, text.strip(), answer.text)
+        self._sound[_number(row.key)] = []
+        self._change()
+        await self._speak(row.target_language, answer.text, _number(row.key), 1.0)
+
+    def undo(self) -> None:
+        """Take the newest clause back: it is not spoken, shown or saved."""
+        key = self.record.undo()
+        if key is not None:
+            for mouth in self.mouths.values():
+                mouth.player.stop(_number(key))
+        self._change()
+
+    # events
+
+    async def _follow(self, index: int, channel: Channel) -> None:
+        feeder = asyncio.create_task(_feed(channel))
+        try:
+            async for event in channel.session.events():
+                self._happened(index, channel, event)
+        finally:
+            feeder.cancel()
+            await asyncio.gather(feeder, return_exceptions=True)
+
+    def _happened(self, index: int, channel: Channel, event: AnyEvent) -> None:
+        if isinstance(event, Trace):
+            event = _with_capture(event, channel.ear.latency_s * 1000)
+        self.record.add(index, event)
+        match event:
+            case Voice():
+                self._voice(channel, event)
+            case Words():
+                channel.language = event.language
+                if event.committed or event.tentative:
+                    channel.words = True
+                    self._judge_hold()
+            case Speech():
+                self._spoken(index, channel, event)
+            case Miss():
+                self.missed += 1
+            case End() if event.reason != "end":
+                raise TsuyakuError(event.reason, event.message)
+            case _:
+                pass
+        if not isinstance(event, Miss):
+            self.last_active = time.monotonic()
+        for listener in self.listeners:
+            listener(index, event)
+        self._change()
+
+    def _voice(self, channel: Channel, event: Voice) -> None:
+        channel.active, channel.words = event.active, False
+        if event.active:
+            channel.ended_at = None
+            if self.config.barge_in is BargeIn.STOP and any(m.player.sounding for m in self.mouths.values()):
+                self.hush()
+        else:
+            channel.ended_at = time.monotonic() - (event.emitted_ms - event.source_ms) / 1000
+        someone = any(each.active for each in self.channels)
+        for mouth in self.mouths.values():
+            mouth.player.duck(someone and self.mode is Mode.CONSECUTIVE)
+        self._judge_hold()
+
+    def _judge_hold(self) -> None:
+        """Consecutive: nothing new is spoken while a person is; noise without words does not count."""
+        self._hold(self.mode is Mode.CONSECUTIVE and any(each.active and each.words for each in self.channels))
+
+    def _hold(self, held: bool) -> None:
+        for mouth in self.mouths.values():
+            mouth.player.hold(held)
+
+    def _spoken(self, index: int, channel: Channel, event: Speech) -> None:
+        if not event.pcm:
+            return
+        number = _number((index, event.segment))
+        samples = to_desk(np.frombuffer(event.pcm, "<i2").astype(np.float32) / np.float32(32768), event.sample_rate)
+        self._keep(number, samples)
+        if self.voice_muted:
+            return
+        if channel.ended_at is not None:
+            self._unanswered[number] = channel.ended_at
+            channel.ended_at = None
+        self._mouth(event.language).player.play(Piece(number, samples))
+
+    async def _speak(self, language: str, text: str, number: int, rate: float) -> None:
+        try:
+            voice = await self.engines.voice(language)
+            done = await voice.submit(SpeechRequest(text, rate * self.speed), deadline=time.monotonic() + 0.3)
+        except TsuyakuError as error:
+            self._noticed(Notice(error.code, error.message))
+            return
+        samples = to_desk(done.result.samples, done.result.sample_rate)
+        if number >= 0:
+            self._keep(number, samples)
+        self._mouth(language).player.play(Piece(number, samples))
+
+    def _keep(self, number: int, samples: Samples) -> None:
+        self._sound.setdefault(number, []).append(samples)
+        while len(self._sound) > KEPT_TURNS:
+            del self._sound[next(iter(self._sound))]
+
+    async def _watch_voice(self) -> None:
+        """Note when each answer was first heard."""
+        while True:
+            for mouth in self.mouths.values():
+                for number in mouth.player.begun():
+                    if (ended := self._unanswered.pop(number, None)) is not None:
+                        ahead = mouth.port.ahead_s
+                        self.first_voice_ms.append((time.monotonic() + ahead - ended) * 1000)
+                if mouth.player.waiting_s:
+                    self.last_active = time.monotonic()
+            await asyncio.sleep(0.02)
+
+    async def _drained(self) -> None:
+        """Wait until what was said has been spoken."""
+        self._hold(False)
+        while any(mouth.player.waiting_s for mouth in self.mouths.values()):  # noqa: ASYNC110 - emptied by a thread
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(max((mouth.port.ahead_s for mouth in self.mouths.values()), default=0.0) + 0.2)
+
+    def _mouth(self, language: str) -> Mouth:
+        return self.mouths[language]
+
+    def _noticed(self, notice: Notice) -> None:
+        self.notices.append(notice)
+        self.on_notice(notice)
+        self._change()
+
+    def _change(self) -> None:
+        self.changed.set()
+
+    def _start(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def rows(self) -> list[Row]:
+        return self.record.rows()
+
+
+def _number(key: Key) -> int:
+    return key[0] * SEGMENTS + key[1]
+
+
+async def _feed(channel: Channel) -> None:
+    while (samples := await channel.samples.get()) is not None:
+        await channel.session.send(samples)
+    await channel.session.finish()
+
+
+def _with_capture(trace: Trace, latency_ms: float) -> Trace:
+    """The session's clock begins where samples reach it; the way from the microphone to there is a stage, too."""
+    return msgspec.structs.replace(
+        trace,
+        stages={"capture": StageTime(0.0, latency_ms), **trace.stages},
+        end_to_end_ms=trace.end_to_end_ms + latency_ms,
+    )
