@@ -1,0 +1,183 @@
+"""The parts of the desk that know no device: rings, the player, health, half duplex, rows, devices by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.desk.call import call_devices
+from app.desk.devices import Device, Remembered, choose, recall, remember
+from app.desk.echo import DelayEstimator, HalfDuplex
+from app.desk.health import Health
+from app.desk.player import Piece, Player
+from app.desk.record import Record
+from app.desk.ring import Ring
+from app.desk.screen import latency, meter
+from app.desk.sound import DESK_RATE, FRAME, SILENCE
+from models.errors import InputError, UnavailableError
+from pipeline.events import Translation, Words
+
+LOUD = np.full(FRAME, 0.5, np.float32)
+DEVICES = [
+    Device("microphone", "usb", "USB Headset", 1, 0),
+    Device("microphone", "built-in", "Laptop Microphone", 2, 0, default=True),
+    Device("loudspeaker", "speaker", "Laptop Loudspeaker", 2, 0),
+]
+
+
+def test_ring_gives_back_what_fits_and_counts_the_rest() -> None:
+    ring = Ring(10)
+    for start in range(0, 40, 8):
+        ring.write(np.arange(start, start + 8, dtype=np.float32))
+        assert list(ring.read(8)) == list(range(start, start + 8))
+    ring.write(np.zeros(13, np.float32))
+    assert ring.overruns == 3
+    assert len(ring) == 10
+
+
+def test_player_speaks_pieces_without_a_gap_and_says_which_began() -> None:
+    player = Player()
+    player.play(Piece(1, np.full(FRAME + 10, 0.1, np.float32)))
+    player.play(Piece(2, np.full(FRAME - 10, 0.2, np.float32)))
+    sound = np.concatenate([player.frame(), player.frame()])
+    assert np.count_nonzero(sound) == 2 * FRAME
+    assert player.begun() == [1, 2]
+    assert player.frame() is SILENCE
+
+
+def test_held_player_finishes_what_has_begun() -> None:
+    player = Player()
+    player.play(Piece(1, np.ones(2 * FRAME, np.float32)))
+    player.play(Piece(2, LOUD))
+    player.frame()
+    player.hold(True)
+    assert player.frame().any()
+    assert player.frame() is SILENCE
+    player.hold(False)
+    assert player.frame().any()
+
+
+def test_stopped_turn_is_not_spoken_and_the_others_are() -> None:
+    player = Player()
+    player.play(Piece(1, LOUD))
+    player.play(Piece(2, LOUD))
+    assert player.stop(1) == 1
+    player.frame()
+    assert player.begun() == [2]
+
+
+def test_ducked_voice_is_quieter() -> None:
+    player = Player()
+    player.play(Piece(1, np.full(FRAME * 20, 0.5, np.float32)))
+    player.duck(True)
+    frames = [player.frame() for _ in range(15)]
+    assert frames[-1].max() < 0.25 * frames[0].max()
+
+
+def test_half_duplex_closes_the_microphone_while_the_loudspeaker_speaks() -> None:
+    closed = HalfDuplex(hangover_s=0.02)
+    assert closed.process(LOUD, SILENCE) is LOUD
+    assert not closed.process(LOUD, LOUD).any()
+    assert not closed.process(LOUD, SILENCE).any()
+    assert closed.process(LOUD, SILENCE) is LOUD
+
+
+def test_delay_between_loudspeaker_and_microphone_is_found() -> None:
+    played = np.random.default_rng(0).normal(0, 0.1, DESK_RATE * 4).astype(np.float32)
+    delay = round(0.23 * DESK_RATE)
+    heard = np.concatenate([np.zeros(delay, np.float32), played])[: len(played)] * np.float32(0.3)
+    estimator = DelayEstimator()
+    for at in range(0, len(played), FRAME):
+        estimator.add(heard[at : at + FRAME], played[at : at + FRAME])
+    assert estimator.seconds == pytest.approx(0.23, abs=0.005)
+
+
+def test_silent_and_clipping_microphones_are_said_within_two_seconds_and_once() -> None:
+    health = Health("Mic")
+    codes = [notice.code for _ in range(200) for notice in health.hear(SILENCE)]
+    codes += [notice.code for _ in range(200) for notice in health.hear(np.ones(FRAME, np.float32))]
+    assert codes == ["microphone-silent", "microphone-heard", "microphone-clipping"]
+
+
+def words(language: str, committed: str, tentative: str, end: float) -> Words:
+    return Words(
+        emitted_ms=end,
+        language=language,
+        committed=committed,
+        tentative=tentative,
+        source_start_ms=0,
+        source_end_ms=end,
+        confidence=1,
+    )
+
+
+def translation(committed: str, *, final: bool) -> Translation:
+    return Translation(
+        emitted_ms=0,
+        language="pt",
+        segment=0,
+        committed=committed,
+        tentative="",
+        final=final,
+        source_start_ms=0,
+        source_end_ms=900,
+        engine="x",
+    )
+
+
+def test_tentative_words_retract_and_committed_ones_stay() -> None:
+    record = Record(("en", "pt"))
+    record.add(0, words("pt", "", " O que", 500))
+    assert record.rows()[0].source_tail == " O que"
+    record.add(0, words("en", " Hello.", "", 900))
+    (row,) = record.rows()
+    assert (row.language, row.source, row.source_tail) == ("en", "Hello.", "")
+
+
+def test_correction_replaces_a_clause_and_undo_takes_back_first_it_then_the_clause() -> None:
+    record = Record(("en", "pt"))
+    record.add(0, words("en", " Hello.", "", 900))
+    record.add(0, translation("Olá.", final=True))
+    record.correct((0, 0), "Goodbye.", "Adeus.")
+    assert record.transcript().text("pt") == "Adeus."
+    record.undo()
+    assert record.transcript().text("pt") == "Olá."
+    record.undo()
+    assert record.rows() == []
+
+
+@pytest.mark.parametrize("wanted", ["usb", "USB Headset", "1", "headset"])
+def test_device_is_chosen_by_name_number_or_part(wanted: str) -> None:
+    assert choose(DEVICES, "microphone", wanted).name == "usb"
+
+
+def test_default_device_is_chosen_where_none_is_named() -> None:
+    assert choose(DEVICES, "microphone", None).name == "built-in"
+
+
+def test_unknown_device_is_refused_with_those_that_are_there() -> None:
+    with pytest.raises(InputError, match="usb, built-in"):
+        choose(DEVICES, "microphone", "nothing")
+    with pytest.raises(UnavailableError):
+        choose([], "microphone", None)
+
+
+def test_chosen_devices_are_remembered(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "devices.json"
+    assert recall(path) == Remembered()
+    remember(Remembered("usb", "speaker"), path)
+    assert recall(path) == Remembered("usb", "speaker")
+
+
+def test_call_without_virtual_devices_is_explained() -> None:
+    with pytest.raises(UnavailableError) as raised:
+        call_devices(DEVICES)
+    assert raised.value.code == "call-missing"
+
+
+def test_meters_show_their_range() -> None:
+    assert meter(-100).startswith("▯")
+    assert "▯" not in meter(0)
+    assert latency(3000).endswith("late")
