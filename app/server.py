@@ -37,6 +37,7 @@ from models.scheduler import loads
 
 MAX_BODY_BYTES = 4096
 MAX_QR_CHARACTERS = 600
+WARM_WITHIN_S = 60.0  # a click on the demonstration waits so long for a server that has just started
 RETENTION_S = (0, 3600, 24 * 3600)
 LOCAL = ("127.0.0.1", "::1", "testclient")
 
@@ -99,6 +100,7 @@ class Server:
         self.ready = False
         self._sample = sample
         self._sample_path: Path | None = None
+        self._warmed = asyncio.Event()
         self._now = now
         self._pictures = Bucket(20.0, 200.0)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -137,6 +139,7 @@ class Server:
         self._sample_path = await asyncio.to_thread(self._sample)
         await self.interpreter.warm()
         self.ready = True
+        self._warmed.set()
         await self.interpreter.warm_voices()
 
     async def drain(self) -> None:
@@ -173,7 +176,7 @@ class Server:
                 "voices": languages,
                 "sources": list(self.interpreter.pairs),
                 "pairs": self.interpreter.pairs,
-                "demo": {"language": SAMPLE_LANGUAGE} if self._sample_path else None,
+                "demo": {"language": SAMPLE_LANGUAGE},
                 "retention": RETENTION_S,
                 "ready": self.ready,
                 "busy": self.rooms.busy,
@@ -187,6 +190,8 @@ class Server:
 
     async def _demo(self, request: Request) -> Response:
         await self._body(request, Nothing)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._warmed.wait(), WARM_WITHIN_S)
         if self._sample_path is None or not self.ready:
             raise Refusal(503, "not-ready", "The server is still loading its models; try again in a moment.")
         if self.rooms.busy:
