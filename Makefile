@@ -39,6 +39,10 @@ test: setup
 test-fast: setup
 	$(BIN)/python -m pytest -m "not real and not browser and not vllm and not load and not desk"
 
+# Needs PulseAudio: apt-get install pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins
+test-desk: setup
+	$(BIN)/python -m pytest -m desk
+
 test-real: setup
 	$(BIN)/python -m pytest -m real
 
