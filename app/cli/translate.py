@@ -19,6 +19,7 @@ from app.presets import OFFLINE, PRESETS, source_language, target_languages
 from app.settings import Settings, resolve
 from app.translation import briefing, translation_config
 from app.views import PlainSink, TerminalSink
+from models.catalog import Catalog
 from models.errors import InputError
 from pipeline.session import Engines, SessionConfig
 from pipeline.translate import TranslateConfig
@@ -107,6 +108,7 @@ class _Job:
 
     def engines(self) -> Engines:
         chosen = self.settings
+        _check_recogniser(chosen.whisper, self.source)
         engines = build(
             EngineConfig(
                 whisper=chosen.whisper,
@@ -142,6 +144,16 @@ class _Job:
         finally:
             for sink in sinks:
                 sink.close()
+
+
+def _check_recogniser(size: str, source: str) -> None:
+    """Raises `InputError`: some sizes of Whisper know but one language, and cannot identify any."""
+    languages = Catalog.load().entry(f"whisper-{size}").languages
+    if languages and source not in languages:
+        only = " ".join(languages)
+        raise InputError(
+            "unknown-language", f"Whisper {size} knows only '{only}'; add --from {only}, or choose another."
+        )
 
 
 def _open(path: Path, rate: int) -> Source:

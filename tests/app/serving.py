@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import websockets
 
@@ -83,7 +83,7 @@ class Served:
     port: int
     process: Draining
     """uvicorn's part; it does not run, but for what a test calls of it"""
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
 
     async def room(self, **asked: Any) -> dict[str, str]:
         answer = await self.http.post("/api/rooms", json=asked)
@@ -153,7 +153,7 @@ async def serving(
     process.servers = [listening]
     async with (
         server.lifespan(),
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as http,
+        httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as http,
     ):
         async with asyncio.timeout(10):
             while not server.ready:

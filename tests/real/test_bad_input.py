@@ -50,6 +50,7 @@ WHISPER = "whisper-base"
         (["-", "--from", "en", "--speak", "x.wav"], "no-target", 2),
         (["-", "--from", "en", "--to", "pt", "--preset", "wild"], "config-invalid", 2),
         (["-", "--from", "en", "--whisper", "huge"], "unknown-model", 2),
+        (["-", "--from", "pt", "--whisper", "tiny.en"], "unknown-language", 2),
         (["-", "-", "--format", "srt", "--from", "en"], "output-shared", 2),
         (["-", "--from", "en", "-o", "no/such/folder/x.txt"], "output-unwritable", 2),
     ],
