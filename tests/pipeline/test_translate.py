@@ -96,10 +96,11 @@ def test_shown_text_is_append_only_for_any_script_and_any_change_of_engine(
     """An engine that continues what is committed, and one that begins anew, in any order; sources of any length."""
     clause, shown = translation(hold_back=0), ""
     for source, text, continues in revisions[:-1]:
-        shown += clause.update(clause.committed + text if continues else text, source).committed
+        answer = clause.committed + text if continues else text
+        shown += clause.update(answer.strip(), source).committed  # `Translator`: with no space around it
         assert shown == clause.committed
     *_, (_, text, continues) = revisions
-    whole = clause.committed + text if continues else text
+    whole = (clause.committed + text if continues else text).strip()
     shown += clause.close(whole).committed
     assert shown == clause.committed
     assert not continues or shown == whole
