@@ -55,6 +55,7 @@ class Screen(App[None]):
     """`failure` is what ended the conversation, if anything did."""
 
     ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = ""  # the line for typing takes keys only while it is shown
     CSS = """
     Screen { background: $background; }
     #head { height: auto; }
