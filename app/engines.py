@@ -16,7 +16,7 @@ from models.silero import SileroDetector
 from models.store import Store
 from models.text_language import TextIdentifier
 from models.whisper import Context, WhisperRecognizer
-from pipeline.session import Engines, SpeechRequest, Voiced
+from pipeline.engines import Engines, SpeechRequest, Voiced
 
 FIRST_AUDIO_S = 0.3  # a voice that needs longer for a short phrase is left to those who ask for it by name
 

@@ -16,8 +16,10 @@ from app.media import MediaFile, Source, SpeechFile
 from app.outputs import speech_paths
 from app.play import Player
 from models.protocols import SAMPLE_RATE, Samples
+from pipeline.config import SessionConfig
+from pipeline.engines import Engines
 from pipeline.events import AnyEvent, End, Speech
-from pipeline.session import Engines, Session, SessionConfig
+from pipeline.session import Session
 
 
 class Sink(Protocol):

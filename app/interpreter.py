@@ -18,7 +18,9 @@ from models.protocols import SAMPLE_RATE, RecognitionRequest, TranslationRequest
 from models.scheduler import Superseded
 from models.store import Store
 from pipeline.clock import Clock
-from pipeline.session import Engines, Session, SessionConfig, Translated, TranslationEngine
+from pipeline.config import SessionConfig
+from pipeline.engines import Engines, Translated, TranslationEngine
+from pipeline.session import Session
 
 SAMPLE_LANGUAGE = "en"
 SAMPLE_TARGET = "pt"

@@ -16,7 +16,7 @@ from models.glossary import Glossary, load, translate_with_terms
 from models.protocols import TranslationRequest
 from models.scheduler import Scheduler
 from models.store import Store
-from pipeline.session import Translated, TranslationEngine
+from pipeline.engines import Translated, TranslationEngine
 
 if TYPE_CHECKING:  # an extra: imported where it is asked for
     from models.llama import LlamaTranslator

@@ -27,7 +27,8 @@ from app.settings import Settings, resolve
 from app.translation import briefing, translation_config
 from models.errors import InputError
 from pipeline.budget import BacklogConfig
-from pipeline.session import Engines, SessionConfig
+from pipeline.config import SessionConfig
+from pipeline.engines import Engines
 
 ENGINES = ("piper", "kokoro", "espeak")
 

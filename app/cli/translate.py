@@ -21,7 +21,8 @@ from app.translation import briefing, translation_config
 from app.views import PlainSink, TerminalSink
 from models.catalog import Catalog
 from models.errors import InputError
-from pipeline.session import Engines, SessionConfig
+from pipeline.config import SessionConfig
+from pipeline.engines import Engines
 from pipeline.translate import TranslateConfig
 
 STATUS = {"internal": 1, "unknown-language": 2}

@@ -25,8 +25,10 @@ from app.desk.sound import to_desk
 from models.errors import TsuyakuError
 from models.protocols import Samples, TranslationRequest
 from models.scheduler import Done, Scheduler
+from pipeline.config import SessionConfig
+from pipeline.engines import Engines, SpeechRequest, Voiced
 from pipeline.events import AnyEvent, End, Miss, Speech, StageTime, Trace, Voice, Words
-from pipeline.session import Engines, Session, SessionConfig, SpeechRequest, Voiced
+from pipeline.session import Session
 
 SLOWER = 0.75
 KEPT_TURNS = 20  # whose sound can be repeated

@@ -18,7 +18,8 @@ from app.engines import Voices
 from models.errors import InputError, TsuyakuError
 from models.scheduler import Scheduler
 from models.store import Store
-from pipeline.session import Engines, SessionConfig, SpeechRequest, Voiced
+from pipeline.config import SessionConfig
+from pipeline.engines import Engines, SpeechRequest, Voiced
 
 
 @dataclass(frozen=True, slots=True)

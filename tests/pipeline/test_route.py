@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from models.protocols import Hypothesis, Word
+from pipeline.config import SessionConfig
 from pipeline.events import Speech, Translation, Words
 from pipeline.route import Router
-from pipeline.session import SessionConfig
 from pipeline.turn import patience_s
 
 from .test_session import SPEECH, Rig, final

@@ -14,8 +14,10 @@ from models.errors import UnavailableError
 from models.glossary import Glossary, Term
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples, TranslationRequest, Word
 from models.scheduler import Scheduler
+from pipeline.config import SessionConfig
+from pipeline.engines import Engines, SpeechRequest, Translated, TranslationEngine, Voiced
 from pipeline.events import AnyEvent, End, Miss, Speech, Trace, Translation, Words
-from pipeline.session import Engines, Session, SessionConfig, SpeechRequest, Translated, TranslationEngine, Voiced
+from pipeline.session import Session
 
 from .test_stages import LoudnessDetector, sound
 

@@ -17,7 +17,7 @@ import pytest
 from app.translation import LlamaTranslation, TranslationConfig, translation
 from models.protocols import TranslationRequest
 from models.store import Store
-from pipeline.session import Translated
+from pipeline.engines import Translated
 from pipeline.translate import ClauseTranslation, TranslateConfig
 
 pytestmark = pytest.mark.real

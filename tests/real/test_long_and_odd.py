@@ -15,8 +15,8 @@ from app.engines import EngineConfig, Voices, build
 from app.interpret import interpret
 from app.media import MediaFile
 from models.store import Store
+from pipeline.config import SessionConfig
 from pipeline.events import AnyEvent, Translation, Words
-from pipeline.session import SessionConfig
 from tests.conftest import Recording
 from tests.real.command import RATE, committed, events, run, silence, wer, words, write_wav
 

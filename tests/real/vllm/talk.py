@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 
 from models.protocols import TranslationRequest
-from pipeline.session import TranslationEngine
+from pipeline.engines import TranslationEngine
 from pipeline.translate import ClauseTranslation, TranslateConfig
 
 from .speech import CLAUSES, steps

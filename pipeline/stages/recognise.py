@@ -1,0 +1,147 @@
+"""Speech into words: passes of the recogniser over an utterance while it is spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import numpy as np
+
+from models.protocols import Hypothesis, RecognitionRequest
+from models.scheduler import Done
+from pipeline.audio import ms
+from pipeline.budget import StepControl
+from pipeline.channel import Channel
+from pipeline.events import StageTime, Words
+from pipeline.gate import GateItem, Onset
+from pipeline.language import LanguageChoice
+from pipeline.recognise import TimedWord, Update, Utterance
+from pipeline.segment import Segmenter
+from pipeline.stages.live import LiveUtterance
+from pipeline.stages.shared import Committed, Shared, stage_time
+
+IDENTIFY_AFTER_S = 1.5  # of an utterance; shorter ones are identified when they end
+IDENTIFY_MS = 500.0
+
+HandOn = Callable[[Committed], Awaitable[None]]
+
+
+class Recognition:
+    """What one speaker says, in a language that is given or identified. Clauses go to `hand_on`."""
+
+    def __init__(self, shared: Shared, gated: Channel[GateItem], hand_on: HandOn) -> None:
+        self._shared = shared
+        self._gated = gated
+        self._hand_on = hand_on
+        self._config = shared.config.recognise
+        self._pace = StepControl(self._config.step_s, self._config.longest_s)
+        self._segmenter = Segmenter(shared.config.segment)
+
+    @property
+    def segments(self) -> int:
+        """Clauses that are closed."""
+        return self._segmenter.index
+
+    async def run(self) -> None:
+        """Until the gate's channel ends; every clause is closed then."""
+        languages = LanguageChoice(self._shared.config.source_language, self._shared.config.candidates)
+        prompt: tuple[int, ...] = ()
+        while (item := await self._gated.get()) is not None:
+            if isinstance(item, Onset):
+                live = self._begin(item, prompt)
+                await self._follow(live, languages)
+                prompt = live.utterance.prompt if not live.changed_language else ()
+        await self._end(languages.current)
+
+    def _begin(self, onset: Onset, prompt: tuple[int, ...] = ()) -> LiveUtterance:
+        return LiveUtterance(Utterance(onset.at, self._config, prompt), self._gated, self._config.longest_s)
+
+    async def _end(self, language: str) -> None:
+        await self._segment((), language, StageTime(0, 0), pause=True)
+
+    async def _follow(self, live: LiveUtterance, languages: LanguageChoice) -> None:
+        """Recognise one utterance until the pause that ends it."""
+        while not live.closed:
+            await live.gather(self._pace.step_s)
+            if languages.needs_identifying(live.identified) and (live.closed or live.seconds >= IDENTIFY_AFTER_S):
+                live.changed_language = languages.heard(await self._identify(live))
+                live.identified = True
+            if languages.current and live.seconds > 0:
+                await self._advance(live, languages.current)
+
+    async def _identify(self, live: LiveUtterance) -> dict[str, float]:
+        """Probability of each language."""
+        deadline = self._shared.clock.deadline(IDENTIFY_MS)
+        done = await self._shared.engines.identify.submit(live.utterance.audio.samples.copy(), deadline=deadline)
+        return done.result
+
+    async def _advance(self, live: LiveUtterance, language: str) -> None:
+        """The next pass, or none where the utterance ended after one that had heard it all."""
+        if live.closed and live.settled:
+            await self._take(live, live.utterance.close(), language, StageTime(0, 0))
+        else:
+            await self._heard(live, language, await self._hypothesis(live, language))
+
+    async def _hypothesis(self, live: LiveUtterance, language: str) -> Done[Hypothesis]:
+        live.utterance.longest_s = self._pace.longest_s
+        return await self._shared.engines.recognizer.submit(
+            self._briefed(live.utterance.request(language, closed=live.closed)),
+            deadline=self._shared.clock.deadline(self._shared.config.budgets.recognise),
+            key=None,
+        )
+
+    def _briefed(self, request: RecognitionRequest) -> RecognitionRequest:
+        hotwords = self._shared.config.briefing.glossary.hotwords(request.language)
+        return replace(request, hotwords=hotwords) if hotwords else request
+
+    async def _heard(self, live: LiveUtterance, language: str, done: Done[Hypothesis], *, hold: bool = False) -> None:
+        """What a pass found; `hold` keeps all of it tentative."""
+        end = live.utterance.audio.end
+        update = live.utterance.apply(done.result, end, closed=live.closed, lull=live.lull, hold=hold)
+        live.settled = live.lull
+        time = stage_time(done)
+        await self._take(live, update, language, time)
+        await self._judge(time)
+
+    async def _take(self, live: LiveUtterance, update: Update, language: str, time: StageTime) -> None:
+        if update.committed or update.tentative or live.showed_tail:
+            await self._emit_words(update.committed, update.tentative, language)
+        live.showed_tail = bool(update.tentative)
+        await self._segment(update.committed, language, time, pause=live.closed, tentative=update.tentative)
+
+    async def _judge(self, time: StageTime) -> None:
+        actual = time.queue_ms + time.compute_ms
+        budget = self._shared.config.budgets.recognise
+        if self._shared.config.live and actual > budget:
+            await self._shared.miss("recognise", "", self.segments, budget, actual, self._pace.missed())
+        else:
+            self._pace.met()
+
+    async def _emit_words(
+        self, committed: tuple[TimedWord, ...], tentative: tuple[TimedWord, ...], language: str
+    ) -> None:
+        shown = committed or tentative
+        now = self._shared.clock.now_ms()
+        await self._shared.emit(
+            Words(
+                emitted_ms=now,
+                language=language,
+                committed="".join(word.text for word in committed),
+                tentative="".join(word.text for word in tentative),
+                source_start_ms=ms(shown[0].start) if shown else now,
+                source_end_ms=ms(shown[-1].end) if shown else now,
+                confidence=float(np.mean([word.probability for word in shown])) if shown else 0.0,
+            )
+        )
+
+    async def _segment(
+        self,
+        words: tuple[TimedWord, ...],
+        language: str,
+        recognised: StageTime,
+        *,
+        pause: bool,
+        tentative: tuple[TimedWord, ...] = (),
+    ) -> None:
+        for clause in self._segmenter.add(words, language, pause=pause, tentative=tentative):
+            await self._hand_on(Committed(clause, self._shared.clock.now_ms(), recognised))

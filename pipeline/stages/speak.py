@@ -1,0 +1,113 @@
+"""Committed text into speech, one stretch after the other."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models.errors import TsuyakuError
+from models.protocols import SAMPLE_RATE
+from pipeline.audio import ms
+from pipeline.budget import Backlog
+from pipeline.channel import Channel
+from pipeline.engines import SpeechRequest, Voiced
+from pipeline.events import Speech, StageTime
+from pipeline.speak import Playhead, phrases
+from pipeline.stages.shared import Phrase, Shared, stage_time
+from pipeline.stages.trace import emit_trace
+
+
+class SpeechIn:
+    """Phrases in one language in, stretches of speech out; what is too far behind is left unspoken."""
+
+    def __init__(self, shared: Shared, language: str, waiting: Channel[Phrase], playhead: Playhead) -> None:
+        self._shared = shared
+        self._language = language
+        self._waiting = waiting
+        self._playhead = playhead
+        self._backlog = Backlog(shared.config.backlog)
+
+    async def run(self) -> None:
+        """Until the channel of phrases ends."""
+        dropping = False
+        while (phrase := await self._waiting.get()) is not None:
+            live = self._shared.config.live
+            behind = self._playhead.behind_s(self._shared.clock.now_ms()) if live else 0.0
+            if phrase.first:
+                dropping = phrase.last and self._backlog.drops(behind, len(self._waiting))
+            if dropping:
+                await self._drop(phrase)
+                continue
+            try:
+                await self._voice(phrase, self._backlog.rate(behind))
+            except TsuyakuError as error:
+                budget, segment = self._shared.config.budgets.speak, phrase.item.clause.index
+                await self._shared.miss("speak", self._language, segment, budget, 0, error.code)
+                await self._drop(phrase)
+
+    async def _voice(self, phrase: Phrase, rate: float) -> None:
+        budget = self._shared.config.budgets.speak
+        synthesizer = await self._shared.engines.voice(self._language)
+        pieces = phrases(phrase.text)
+        first: tuple[float, StageTime] | None = None
+        for number, piece in enumerate(pieces):
+            done = await synthesizer.submit(SpeechRequest(piece, rate), deadline=self._shared.clock.deadline(budget))
+            last = phrase.last and number == len(pieces) - 1
+            begin = await self._emit(phrase, piece, done.result, rate, last=last)
+            first = first or (begin, stage_time(done))
+        spoken_ms, time = first or (None, None)
+        if phrase.last:
+            await emit_trace(self._shared, self._language, phrase, spoken_ms, time)
+        if time is not None:
+            await self._judge(phrase.item.clause.index, time)
+
+    async def _judge(self, segment: int, time: StageTime) -> None:
+        actual, budget = time.queue_ms + time.compute_ms, self._shared.config.budgets.speak
+        if self._shared.config.live and actual > budget:
+            await self._shared.miss("speak", self._language, segment, budget, actual, "rate follows the backlog")
+
+    async def _emit(self, phrase: Phrase, piece: str, voiced: Voiced, rate: float, *, last: bool) -> float:
+        """When it begins to sound, in ms."""
+        clause = phrase.item.clause
+        now = self._shared.clock.now_ms()
+        duration = len(voiced.samples) * 1000 / voiced.sample_rate
+        begin = self._playhead.place(now if self._shared.config.live else max(now, ms(clause.end)), duration)
+        await self._shared.emit(
+            Speech(
+                emitted_ms=self._shared.clock.now_ms(),
+                language=self._language,
+                segment=clause.index,
+                text=piece,
+                sample_rate=voiced.sample_rate,
+                duration_ms=duration,
+                play_ms=begin,
+                rate=rate,
+                last=last,
+                dropped=False,
+                source_start_ms=ms(clause.start),
+                source_end_ms=ms(clause.end),
+                pcm=(np.clip(voiced.samples, -1, 1) * 32767).astype("<i2").tobytes(),
+            )
+        )
+        return begin
+
+    async def _drop(self, phrase: Phrase) -> None:
+        clause = phrase.item.clause
+        now = self._shared.clock.now_ms()
+        await self._shared.emit(
+            Speech(
+                emitted_ms=now,
+                language=self._language,
+                segment=clause.index,
+                text=phrase.text,
+                sample_rate=SAMPLE_RATE,
+                duration_ms=0,
+                play_ms=now,
+                rate=1,
+                last=True,
+                dropped=True,
+                source_start_ms=ms(clause.start),
+                source_end_ms=ms(clause.end),
+            )
+        )
+        if phrase.last:
+            await emit_trace(self._shared, self._language, phrase)
