@@ -6,6 +6,7 @@ Sources yield blocks of mono float32 at `SAMPLE_RATE`, to a plain `for` or, deco
 from __future__ import annotations
 
 import asyncio
+import errno
 import struct
 import threading
 from abc import ABC, abstractmethod
@@ -29,6 +30,7 @@ from models.protocols import SAMPLE_RATE, Samples
 BLOCK = SAMPLE_RATE // 10  # samples
 _SHORT_S = 0.5  # of the declared duration may be missing: containers round it
 _SHORT_DAMAGED_S = 0.05  # the same where the decoder complained
+NO_NAME = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
 _RIFF_SLACK = 16  # bytes; some writers count padding that they leave out
 
 
@@ -252,7 +254,14 @@ def _open(path: Path) -> InputContainer:
     except PermissionError as error:
         raise InputError("file-unreadable", f"{path} may not be read; change its permissions.") from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in NO_NAME:
+            raise InputError("file-missing", f"'{_shortened(path)}' can be no file's name; check it.") from error
         raise InputError("not-audio", f"{path} is not audio or video that can be decoded.") from error
+
+
+def _shortened(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= 80 else f"{text[:38]}…{text[-38:]}"
 
 
 def _declared_duration(container: InputContainer, stream: AudioStream, path: Path) -> float | None:

@@ -52,9 +52,11 @@ def speech_paths(path: Path, languages: Sequence[str]) -> dict[str, Path]:
 
 
 def _each(files: Sequence[Path], target: Path | None, suffix: str, *, folder: bool) -> list[Path | None]:
-    if target is None or not (folder or target.is_dir()):
-        return [target for _ in files]
+    if target is None:
+        return [None for _ in files]
     with output_errors(target):
+        if not (folder or target.is_dir()):
+            return [target for _ in files]
         target.mkdir(parents=True, exist_ok=True)
     return [target / f"{'stdin' if file == STDIN else file.stem}.{suffix}" for file in files]
 

@@ -14,14 +14,17 @@ NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class TsuyakuError(Exception):
-    """An expected failure, with a stable `code` and a sentence for the person."""
+    """An expected failure, with a stable `code` and a sentence for the person.
+
+    The sentence stays one line, and a name in it can send nothing but characters to a terminal.
+    """
 
     exit_status = 1
 
     def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in message)
+        super().__init__(self.message)
 
 
 class InputError(TsuyakuError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from models.errors import InputError
 from models.llama_errors import KINDS
 
 ROOT = Path(__file__).parent.parent
@@ -19,3 +20,7 @@ def test_table_of_codes_is_the_one_of_the_source() -> None:
     raised = {code for path in sources for code in RAISED.findall(path.read_text("utf-8"))} | set(KINDS) | FROM_SESSIONS
     documented = set(re.findall(r"^\| `([a-z-]+)`", (ROOT / "docs" / "errors.md").read_text("utf-8"), re.MULTILINE))
     assert raised == documented
+
+
+def test_sentence_is_one_line_whatever_a_file_is_called() -> None:
+    assert InputError("file-missing", "There is no file a\nb\x1b[31m.wav.").message == "There is no file a�b�[31m.wav."

@@ -92,6 +92,10 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
     assert code_of(tmp_path / "none.wav") == "file-missing"
 
 
+def test_name_that_no_file_can_have_is_missing(tmp_path: Path) -> None:
+    assert code_of(tmp_path / ("x" * 300)) == "file-missing"
+
+
 def test_file_of_text_is_not_audio(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_text("Bom dia. " * 500)

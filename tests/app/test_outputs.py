@@ -90,3 +90,7 @@ def test_stream_on_a_full_disk_says_so() -> None:
     with full, pytest.raises(UnavailableError) as caught:
         Guarded(full, "out.txt").write("word")
     assert caught.value.code == "disk-full"
+
+
+def test_name_that_no_file_can_have_is_unwritable(talk: Path, tmp_path: Path) -> None:
+    assert code_of([talk], "txt", tmp_path / ("x" * 300)) == "output-unwritable"
