@@ -4,18 +4,27 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps
 TSUYAKU := $(BIN)/tsuyaku
 
-.PHONY: setup run sample check format test test-fast test-real test-load test-browser check-web test-vllm vllm-env vllm-cpu bench lock clean
+# `setup` is what runs; `dev` adds what tests, checks and benchmarks need.
+.PHONY: setup dev run check format test test-fast test-desk test-real test-load test-browser check-web test-vllm vllm-env vllm-cpu lock clean
 
 setup: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r requirements.lock
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	$(PIP) --require-hashes -r requirements.lock
+	$(PIP) --no-build-isolation --editable .
 	$(TSUYAKU) setup
 	touch $(STAMP)
+
+dev: $(DEV)
+
+$(DEV): $(STAMP) requirements-dev.lock
+	$(PIP) --require-hashes -r requirements-dev.lock
+	touch $(DEV)
 
 # Opens the web page; with FILE, interprets that recording in the terminal while it plays.
 FILE ?=
@@ -24,31 +33,31 @@ TO ?= pt
 run: setup
 	$(TSUYAKU) $(if $(FILE),demo $(FILE) --from $(FROM) --to $(TO),serve)
 
-check: setup
+check: dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-format: setup
+format: dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: setup
+test: dev
 	$(BIN)/python -m pytest -m "not browser and not vllm and not load and not desk"
 
-test-fast: setup
+test-fast: dev
 	$(BIN)/python -m pytest -m "not real and not browser and not vllm and not load and not desk"
 
 # Needs PulseAudio: apt-get install pulseaudio pulseaudio-utils libportaudio2 libasound2-plugins
-test-desk: setup
+test-desk: dev
 	$(BIN)/python -m pytest -m desk
 
-test-real: setup
+test-real: dev
 	$(BIN)/python -m pytest -m real
 
 # 1,000 listeners on real sockets; LISTENERS=4000 reports how far it goes.
 LISTENERS ?= 1000
-test-load: setup
+test-load: dev
 	TSUYAKU_LOAD_LISTENERS=$(LISTENERS) $(BIN)/python -m pytest -s -m load
 
 # A real vLLM on the CPU with a tiny random Llama 4, in an environment of its own: 2 GB, outside this folder.
@@ -57,16 +66,16 @@ PORT ?= 8000
 vllm-env:
 	bash tests/real/vllm/install.sh $(TSUYAKU_VLLM)
 
-vllm-cpu: setup vllm-env
+vllm-cpu: dev vllm-env
 	TSUYAKU_VLLM=$(TSUYAKU_VLLM) $(BIN)/python -m tests.real.vllm.server $(PORT)
 
-test-vllm: setup vllm-env
+test-vllm: dev vllm-env
 	TSUYAKU_VLLM=$(TSUYAKU_VLLM) $(BIN)/python -m pytest -m vllm
 
 # The pages in a real Chromium with real engines, their types, and axe on each of them. Chromium is Debian's, else
 # Playwright's own; TypeScript and axe-core come from npm and are only ever used here.
 CHECKS := tests/browser/node_modules/.package-lock.json
-test-browser: setup $(CHECKS)
+test-browser: dev $(CHECKS)
 	command -v chromium >/dev/null || (apt-get update -q && apt-get install -qy chromium) \
 	  || $(BIN)/python -m playwright install --with-deps chromium
 	$(BIN)/python -m pytest -m browser tests/browser
@@ -78,10 +87,12 @@ $(CHECKS): tests/browser/package-lock.json
 	command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer"; exit 1; }
 	npm ci --prefix tests/browser --no-audit --no-fund --loglevel=error
 
-# uv, a tool for the maintainer, writes the lock: versions with hashes, and no index address.
+# uv, a tool for the maintainer, writes the locks: versions with hashes, and no index address.
+LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+EXTRAS := --extra voices --extra llama --extra play --extra desk --group pyproject.toml:build
 lock:
-	uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
-	  --extra voices --extra llama --extra play --extra desk --extra bench --group pyproject.toml:dev pyproject.toml -o requirements.lock
+	$(LOCK) $(EXTRAS) pyproject.toml -o requirements.lock
+	$(LOCK) -c requirements.lock $(EXTRAS) --extra bench --group pyproject.toml:dev pyproject.toml -o requirements-dev.lock
 
 clean:
 	rm -rf $(VENV) build out *.egg-info

@@ -14,5 +14,5 @@ def require(module: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         raise UnavailableError(
-            "extra-missing", f"The benchmark needs {module.split('.')[0]}: pip install 'tsuyaku[bench]'"
+            "extra-missing", f"The benchmark needs {module.split('.')[0]}: make dev, or pip install 'tsuyaku[bench]'"
         ) from error
