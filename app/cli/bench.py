@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 
+from app.settings import resolve
 from benchmarks import compare as comparing
 from benchmarks import report as reporting
 from benchmarks.alignment import align
@@ -21,6 +24,11 @@ from benchmarks.run import Plan, Report
 from benchmarks.run import read as read_report
 from benchmarks.run import run as run_plan
 from benchmarks.systems import PEERS, Options, chosen
+from benchmarks.translator import engine as asking
+from benchmarks.translator import report as judging
+from benchmarks.translator import run as translating
+from benchmarks.translator import suite as suites
+from models.glossary import load as load_glossary
 from models.store import Store
 
 app = typer.Typer(help="Measure quality, lag and cost.", no_args_is_help=True, add_completion=False)
@@ -90,6 +98,47 @@ def compare(
         tsuyaku bench compare out/before/report.json out/bench/report.json
     """
     Console().print(comparing.table(read_report(before), read_report(after)))
+
+
+@app.command()
+def translator(
+    translator: Annotated[str | None, typer.Option(help="firefox (embedded) or llama (a server).")] = None,
+    llama_url: Annotated[str | None, typer.Option(help="Base URL of an OpenAI-compatible server.")] = None,
+    llama_model: Annotated[str | None, typer.Option(help="Its model; the only one it has if none.")] = None,
+    suite: Annotated[Path, typer.Option(help="Utterances: a TOML file; its own if none.")] = suites.SUITE,
+    glossary: Annotated[Path, typer.Option(help="Terms: a TOML, CSV or TBX file.")] = suites.TERMS,
+    at_once: Annotated[int, typer.Option(min=1, max=256, help="Cases that are asked at once; 1 for times.")] = 1,
+    json: Annotated[bool, typer.Option("--json", help="The whole report, for a program to read.")] = False,
+) -> None:
+    """Whether questions, orders and "ignore your instructions" are translated, and terms kept.
+
+    Exit status 1 where too few terms are kept. The engine is asked without a fallback.
+
+    \b
+        tsuyaku bench translator
+        tsuyaku bench translator --translator llama --llama-url http://127.0.0.1:8000/v1 --json
+    """
+    given = {"translator": translator, "llama_url": llama_url, "llama_model": llama_model}
+    subject = asking.subject(resolve(given).settings)
+    utterances = suites.load(suite)
+    every = list(suites.cases(utterances, lambda source, target: True))
+    cases = list(suites.cases(utterances, subject.supports))
+    results = asyncio.run(translating.run(subject.ask, cases, load_glossary(glossary), at_once=at_once))
+    made = judging.report(
+        results,
+        utterances,
+        command=shlex.join(["tsuyaku", *sys.argv[1:]]),
+        engine=subject.name,
+        left_out=len(every) - len(cases),
+        cached=subject.cached(),
+    )
+    if json:
+        typer.echo(msgspec.json.encode(made).decode())
+    else:
+        Console().print(judging.table(made))
+        typer.echo("\n".join(judging.complaints(made)))
+    if not made.passed:
+        raise typer.Exit(1)
 
 
 def _run(

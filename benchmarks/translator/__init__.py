@@ -1,0 +1,1 @@
+"""Whether a translator translates and does nothing else, and keeps to a glossary: `tsuyaku bench translator`."""
