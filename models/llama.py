@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
 from models.errors import InputError
 from models.llama_errors import FAILURES, Dropped, LlamaError, Malformed, Outcome, as_llama_error
@@ -246,22 +246,33 @@ class LlamaTranslator:
             raise Dropped
 
     async def _stream(self, request: TranslationRequest, model: str) -> AsyncGenerator[Piece]:
-        messages = build(request)
-        stream = await self._client().chat.completions.create(
-            model=model,
-            messages=cast(Any, messages),
+        # Through the client's own `post`, with plain values both ways: its typed method takes milliseconds to check
+        # what is sent and to build a model of each chunk, before the first token is seen.
+        stream = await self._client().post(
+            "/chat/completions",
+            body=self._body(request, model),
+            cast_to=object,
             stream=True,
-            stream_options={"include_usage": True},
-            temperature=0,
-            max_tokens=32 + weight(request.source),
-            stop=["\n"],
-            extra_body=self._fields(messages, _priority(request)),
+            stream_cls=openai.AsyncStream[object],
         )
         try:
             async for chunk in stream:
                 yield read_chunk(chunk)
         finally:
             await stream.close()  # vLLM aborts the generation when its client disconnects
+
+    def _body(self, request: TranslationRequest, model: str) -> dict[str, object]:
+        messages = build(request)
+        return {
+            "model": model,
+            "messages": messages,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "temperature": 0,
+            "max_tokens": 32 + weight(request.source),
+            "stop": ["\n"],
+            **self._fields(messages, _priority(request)),
+        }
 
     def _fields(self, messages: Sequence[Message], priority: int) -> dict[str, object]:
         fields = dict(self._extra)
@@ -315,29 +326,31 @@ def _priority(request: TranslationRequest) -> int:
 
 
 def read_chunk(chunk: object) -> Piece:
-    """The client does not validate what it parses, so a server may send any shape. Raises `Malformed`."""
-    choices: object = getattr(chunk, "choices", None)
+    """A chunk as it was parsed from JSON; a server may send any shape. Raises `Malformed`."""
+    choices = _get(chunk, "choices")
     if not isinstance(choices, list):
         raise Malformed
-    usage = _usage(getattr(chunk, "usage", None))
+    usage = _usage(_get(chunk, "usage"))
     if not choices:
         return Piece("", usage=usage)
     choice = cast(list[object], choices)[0]
-    delta: object = getattr(choice, "delta", None)
-    text: object = getattr(delta, "content", None)
-    finish: object = getattr(choice, "finish_reason", None)
-    if delta is None or not isinstance(text, str | None) or not isinstance(finish, str | None):
+    delta = _get(choice, "delta")
+    text, finish = _get(delta, "content"), _get(choice, "finish_reason")
+    if not isinstance(delta, dict) or not isinstance(text, str | None) or not isinstance(finish, str | None):
         raise Malformed
     return Piece(text or "", finish or "", usage)
 
 
 def _usage(usage: object) -> dict[str, int]:
-    prompt: object = getattr(usage, "prompt_tokens", None)
-    completion: object = getattr(usage, "completion_tokens", None)
-    cached: object = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
+    prompt, completion = _get(usage, "prompt_tokens"), _get(usage, "completion_tokens")
+    cached = _get(_get(usage, "prompt_tokens_details"), "cached_tokens")
     if not isinstance(prompt, int) or not isinstance(completion, int):
         return {}
     return {"prompt": prompt, "completion": completion, "cached": cached if isinstance(cached, int) else 0}
+
+
+def _get(table: object, key: str) -> object:
+    return cast(dict[object, object], table).get(key) if isinstance(table, dict) else None
 
 
 def require_url(base_url: str) -> str:

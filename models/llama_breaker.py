@@ -18,7 +18,7 @@ class BreakerConfig:
     """in a row, that open it"""
     rest_s: float = 0.5
     """before the first probe; doubles with every failed one"""
-    longest_rest_s: float = 3.0
+    longest_rest_s: float = 2.0
     """bounds how late a server that is back is noticed"""
 
 

@@ -1,7 +1,8 @@
 """Llama by its deadline, else the embedded engine: a clause is always answered, and the answer says by whom.
 
 The embedded engine begins when half of the time has passed without a token, so that its answer is there in time
-(a hedged request: Dean and Barroso, *The Tail at Scale*, 2013).
+(a hedged request: Dean and Barroso, *The Tail at Scale*, 2013). A server that failed is tried again beside the clauses,
+not by one of them, so that no caption waits for it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 from models.errors import TsuyakuError, UnavailableError
 from models.llama import LlamaTranslator
-from models.llama_breaker import CircuitBreaker
+from models.llama_breaker import CircuitBreaker, State
 from models.llama_errors import LlamaError, Outcome
 from models.protocols import TranslationRequest
 
@@ -60,6 +61,7 @@ class HedgedTranslator:
         self._supports = supports
         self._alone_s = alone_deadline_s
         self._clock = clock
+        self._probe: asyncio.Task[str | UnavailableError] | None = None
 
     @property
     def breaker(self) -> CircuitBreaker:
@@ -79,12 +81,17 @@ class HedgedTranslator:
         return answer
 
     async def _alone(self, request: TranslationRequest, deadline_s: float) -> Translated:
+        if not self._breaker.allow(self._clock()):
+            raise RESTING
         answer = await self._ask(request, deadline_s, asyncio.Event())
         if isinstance(answer, UnavailableError):
             raise answer
         return Translated(answer, LLAMA)
 
     async def _hedged(self, request: TranslationRequest, deadline_s: float) -> Translated:
+        if self._breaker.state is not State.CLOSED:
+            self._probe_beside(request, deadline_s)
+            return await self._embedded_answer(self._fall_back(request), RESTING)
         begun = asyncio.Event()
         asking = asyncio.create_task(self._ask(request, deadline_s, begun))
         falling: asyncio.Task[str] | None = None
@@ -95,21 +102,30 @@ class HedgedTranslator:
             answer = await asking
             if isinstance(answer, str):
                 return Translated(answer, LLAMA)
-            falling = falling or asyncio.create_task(self._fall_back(request))
-            try:
-                return Translated(await falling, self._name, answer.code)
-            except TsuyakuError as error:
-                raise answer from error
+            return await self._embedded_answer(falling or self._fall_back(request), answer)
         finally:
             await _end(asking, falling)
 
+    async def _embedded_answer(self, answer: Awaitable[str], reason: UnavailableError) -> Translated:
+        """Raises `reason` where the embedded engine has no answer either."""
+        try:
+            return Translated(await answer, self._name, reason.code)
+        except TsuyakuError as error:
+            raise reason from error
+
+    def _probe_beside(self, request: TranslationRequest, deadline_s: float) -> None:
+        if self._breaker.allow(self._clock()):
+            self._probe = asyncio.create_task(self._ask(request, deadline_s, asyncio.Event(), cold=True))
+
     async def _ask(
-        self, request: TranslationRequest, deadline_s: float, begun: asyncio.Event
+        self, request: TranslationRequest, deadline_s: float, begun: asyncio.Event, *, cold: bool = False
     ) -> str | UnavailableError:
-        if not self._breaker.allow(self._clock()):
-            return RESTING
+        """Once the breaker has allowed it. `cold`: the server may have just started, so it is asked twice, and only the
+        second answer has to come by the deadline."""
         told = False
         try:
+            if cold:
+                await self.llama.translate(request, first_token_deadline_s=max(self._alone_s, deadline_s))
             text = await self.llama.translate(request, first_token_deadline_s=deadline_s, begun=begun)
             self._breaker.succeeded()
             told = True

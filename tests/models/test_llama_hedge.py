@@ -21,12 +21,14 @@ class Llama:
 
     def __init__(self, outcome: str, begins: bool = False) -> None:
         self.outcome, self.begins, self.calls = outcome, begins, 0
+        self.deadlines: list[float] = []
 
     async def translate(
-        self, request: TranslationRequest, *, first_token_deadline_s: float, begun: asyncio.Event
+        self, request: TranslationRequest, *, first_token_deadline_s: float, begun: asyncio.Event | None = None
     ) -> str:
         self.calls += 1
-        if self.begins:
+        self.deadlines.append(first_token_deadline_s)
+        if self.begins and begun is not None:
             begun.set()
         if self.outcome == "waits":
             await asyncio.Event().wait()
@@ -92,6 +94,14 @@ async def test_embedded_engine_is_spared_once_the_first_token_is_there() -> None
     assert not embedded.begun.is_set()
 
 
+async def settled(translator: HedgedTranslator) -> None:
+    """Until the probe that runs beside the clauses has ended."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+        if translator.breaker.state is not State.PROBING:
+            return
+
+
 async def test_server_that_keeps_failing_is_left_alone_and_probed_after_its_rest() -> None:
     llama, clock = Llama("llama-unreachable"), Clock()
     translator = hedged(llama, Embedded(), clock)
@@ -99,9 +109,42 @@ async def test_server_that_keeps_failing_is_left_alone_and_probed_after_its_rest
     assert reasons == ["llama-unreachable"] * 3 + ["llama-resting"] * 2
     assert llama.calls == 3
     llama.outcome, clock.now = "olá", 0.5
-    assert (await translator.translate(REQUEST)).engine == "llama"
+    assert (await translator.translate(REQUEST)).reason == "llama-resting"
+    await settled(translator)
     assert translator.breaker.state is State.CLOSED
-    assert translator.answers == {"firefox llama-unreachable": 3, "firefox llama-resting": 2, "llama": 1}
+    assert (await translator.translate(REQUEST)).engine == "llama"
+    assert translator.answers == {"firefox llama-unreachable": 3, "firefox llama-resting": 3, "llama": 1}
+
+
+async def test_no_clause_waits_for_a_probe_and_a_cold_server_has_more_time_for_its_first_answer() -> None:
+    llama, clock = Llama("llama-slow"), Clock()
+    translator = hedged(llama, Embedded(), clock)
+    for _ in range(3):
+        await translator.translate(REQUEST)
+    llama.outcome, clock.now = "waits", 0.5
+    answers = [await translator.translate(REQUEST) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert {answer.engine for answer in answers} == {"firefox"}
+    assert llama.calls == 4
+    assert llama.deadlines[-1] == 2.0
+    assert translator.breaker.state is State.PROBING
+
+
+async def test_server_that_is_slow_when_warm_is_not_used_again() -> None:
+    class SlowTwice(Llama):
+        async def translate(self, request: TranslationRequest, **more: object) -> str:  # type: ignore[override]
+            self.outcome = "llama-slow" if self.calls != 3 else "olá"
+            return await super().translate(request, **more)  # type: ignore[arg-type]
+
+    llama, clock = SlowTwice("llama-slow"), Clock()
+    translator = hedged(llama, Embedded(), clock)
+    for _ in range(3):
+        await translator.translate(REQUEST)
+    clock.now = 0.5
+    await translator.translate(REQUEST)
+    await settled(translator)
+    assert llama.calls == 5
+    assert translator.breaker.state is State.OPEN
 
 
 async def test_wrong_key_is_not_tried_a_second_time() -> None:
@@ -116,15 +159,18 @@ async def test_rejected_answer_shows_that_the_server_is_there() -> None:
     for _ in range(3):
         await translator.translate(REQUEST)
     llama.outcome, clock.now = "llama-rejected", 0.5
+    await translator.translate(REQUEST)
+    await settled(translator)
     assert (await translator.translate(REQUEST)).reason == "llama-rejected"
     assert translator.breaker.state is State.CLOSED
 
 
 async def test_cancelled_probe_leaves_the_next_request_to_probe() -> None:
     llama, clock = Llama("llama-unreachable"), Clock()
-    translator = hedged(llama, Embedded(), clock)
+    translator = hedged(llama, None, clock)
     for _ in range(3):
-        await translator.translate(REQUEST)
+        with pytest.raises(LlamaError):
+            await translator.translate(REQUEST)
     llama.outcome, clock.now = "waits", 0.5
     probe = asyncio.create_task(translator.translate(REQUEST, first_token_deadline_s=NEVER))
     while llama.calls < 4:
