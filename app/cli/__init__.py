@@ -36,7 +36,7 @@ COMMANDS = {
     "setup": "app.cli.setup",
     "doctor": "app.cli.doctor",
 }
-GROUPS = {"models": "app.cli.models", "config": "app.cli.config", "bench": "app.cli.bench"}
+GROUPS = {"models": "app.cli.models", "config": "app.cli.config", "bench": "app.cli.bench", "llama": "app.cli.llama"}
 
 
 class _Lazy(TyperGroup):

@@ -1,13 +1,15 @@
 """A Llama 4 of 2 million random parameters: the real architecture, kind of tokeniser and chat template, and no sense.
 
     python tests/real/vllm/tiny.py FOLDER
+    python tests/real/vllm/tiny.py FOLDER scout-fp8     as large as Scout, without weights: for `--load-format dummy`
 
-Runs in vLLM's environment (transformers, tokenizers, torch). What it writes serves to test how we talk to a server, and
-says nothing about translation.
+Runs in vLLM's environment (transformers, tokenizers, torch). What it writes serves to test how we talk to a server and
+how long a model of that size takes, and says nothing about translation.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -45,7 +47,8 @@ CORPUS = (
 )
 
 
-def tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer(size: int = 0) -> PreTrainedTokenizerFast:
+    """With at least `size` tokens, so that whatever number a random model writes is one."""
     trained = Tokenizer(models.BPE())
     trained.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     trained.decoder = decoders.ByteLevel()
@@ -55,7 +58,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     trained.train_from_iterator(CORPUS, trainer)
     trained.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL])
     return PreTrainedTokenizerFast(
-        tokenizer_object=trained,
+        tokenizer_object=_padded(trained, size),
         bos_token="<|begin_of_text|>",
         eos_token="<|eot|>",
         pad_token="<|finetune_right_pad|>",
@@ -63,6 +66,27 @@ def tokenizer() -> PreTrainedTokenizerFast:
         clean_up_tokenization_spaces=False,
         model_max_length=2048,
     )
+
+
+def _padded(trained: Tokenizer, size: int) -> Tokenizer:
+    """No text is split into the tokens that are added: no merge leads to them."""
+    written = json.loads(trained.to_str())
+    vocabulary = written["model"]["vocab"]
+    for number in range(trained.get_vocab_size(), size):
+        vocabulary[f"x{number}"] = number
+    return Tokenizer.from_str(json.dumps(written))
+
+
+def settings(words: PreTrainedTokenizerFast) -> dict[str, object]:
+    return {
+        "num_experts_per_tok": 1,
+        "interleave_moe_layer_step": 1,
+        "bos_token_id": words.convert_tokens_to_ids("<|begin_of_text|>"),
+        "eos_token_id": words.convert_tokens_to_ids("<|eot|>"),
+        "pad_token_id": words.convert_tokens_to_ids("<|finetune_right_pad|>"),
+        "tie_word_embeddings": False,
+        "architectures": ["Llama4ForCausalLM"],
+    }
 
 
 def build(folder: Path) -> None:
@@ -80,20 +104,60 @@ def build(folder: Path) -> None:
         head_dim=32,  # the CPU attention takes 32, 64, 80, 96, 112, 128, …
         max_position_embeddings=2048,
         num_local_experts=4,
-        num_experts_per_tok=1,
-        interleave_moe_layer_step=1,
         no_rope_layers=[1, 1, 1, 0],
         attention_chunk_size=1024,
         attn_temperature_tuning=False,
-        bos_token_id=words.convert_tokens_to_ids("<|begin_of_text|>"),
-        eos_token_id=words.convert_tokens_to_ids("<|eot|>"),
-        pad_token_id=words.convert_tokens_to_ids("<|finetune_right_pad|>"),
-        tie_word_embeddings=False,
-        architectures=["Llama4ForCausalLM"],
+        **settings(words),
     )
     torch.manual_seed(4)
     Llama4ForCausalLM(config).to(torch.bfloat16).save_pretrained(folder)
 
 
+# Weights of 8 bits a channel, inputs of 8 bits a token; what routes and what reads and writes tokens stays at 16.
+FP8 = {
+    "quant_method": "compressed-tensors",
+    "format": "float-quantized",
+    "quantization_status": "compressed",
+    "config_groups": {
+        "group_0": {
+            "targets": ["Linear"],
+            "weights": {"num_bits": 8, "type": "float", "strategy": "channel", "symmetric": True, "dynamic": False},
+            "input_activations": {
+                "num_bits": 8,
+                "type": "float",
+                "strategy": "token",
+                "symmetric": True,
+                "dynamic": True,
+            },
+        }
+    },
+    "ignore": ["lm_head", "re:.*router", "re:.*self_attn.*"],
+}
+
+
+def describe_scout(folder: Path) -> None:
+    """Configuration and tokeniser of Scout's size, in FP8; the tokeniser is ours, so prompts have more tokens."""
+    folder.mkdir(parents=True, exist_ok=True)
+    words = tokenizer(202_048)
+    words.save_pretrained(folder)
+    config = Llama4TextConfig(
+        vocab_size=202_048,
+        hidden_size=5120,
+        intermediate_size=8192,
+        intermediate_size_mlp=16_384,
+        num_hidden_layers=48,
+        num_attention_heads=40,
+        num_key_value_heads=8,
+        head_dim=128,
+        max_position_embeddings=262_144,
+        num_local_experts=16,
+        attention_chunk_size=8192,
+        dtype="bfloat16",
+        quantization_config=FP8,
+        **settings(words),
+    )
+    config.save_pretrained(folder)
+
+
 if __name__ == "__main__":
-    build(Path(sys.argv[1]))
+    (describe_scout if sys.argv[2:] == ["scout-fp8"] else build)(Path(sys.argv[1]))
