@@ -12,20 +12,12 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app import protocol
 from app.access import Bucket, Limits
+from app.broadcast import Member
 from app.direct import EXTENSION, Direct
+from app.frames import MAX_BINARY_BYTES, OpusUplink, Uplink
 from app.metrics import Metrics
-from app.protocol import (
-    MAX_BINARY_BYTES,
-    CloseCode,
-    Hello,
-    OpusUplink,
-    ProtocolError,
-    Role,
-    Uplink,
-    decode_client,
-    encode,
-)
-from app.room import Member, Room
+from app.protocol import CloseCode, Hello, ProtocolError, Role, decode_client, encode
+from app.room import Room
 from app.rooms import Busy, Entry, Rooms
 from app.speaking import SpeakingChannel
 
@@ -224,6 +216,8 @@ class Connection:
     def _message(self, message: protocol.ClientMessage, room: Room) -> None:
         match message:
             case protocol.Ping():
+                if message.capture_ms and self._member.speaks:
+                    room.heard_late(self._member, message.capture_ms)
                 self._tell(protocol.Pong(id=message.id))
             case protocol.Want():
                 room.follow(self._member, message.wanted)

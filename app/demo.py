@@ -6,10 +6,11 @@ import asyncio
 import secrets
 from pathlib import Path
 
+from app.frames import Uplink
 from app.interpret import paced_blocks
 from app.interpreter import SAMPLE_LANGUAGE
 from app.media import MediaFile
-from app.protocol import Start, Uplink
+from app.protocol import Start
 from app.rooms import Entry, Rooms
 
 WAIT_S = 60.0  # for the page that asked

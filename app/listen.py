@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import websockets
 
+from app.frames import Voice
 from app.protocol import (
     VERSION,
     CloseCode,
@@ -20,7 +21,6 @@ from app.protocol import (
     Pong,
     Resume,
     ServerMessage,
-    Voice,
     Wanted,
     Welcome,
     decode_server,

@@ -11,7 +11,8 @@ import av.error
 import numpy as np
 import soxr
 
-from app.protocol import OPUS_PACKET_SAMPLES, CloseCode, ProtocolError, pack_packets
+from app.frames import OPUS_PACKET_SAMPLES, pack_packets
+from app.protocol import CloseCode, ProtocolError
 from models.protocols import SAMPLE_RATE, Samples
 
 RATE = 48_000  # Hz, at which FFmpeg's decoder answers

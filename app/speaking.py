@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
+from app.frames import OpusUplink, Received, Uplink
 from app.opus import UplinkDecoder
-from app.protocol import OpusUplink, Received, Uplink
 from models.protocols import SAMPLE_RATE, Samples
 from pipeline.clock import Clock
 from pipeline.events import AnyEvent, End, Event, Miss

@@ -12,11 +12,12 @@ import typer
 
 from app import protocol, wire
 from app.formats import JsonLinesWriter
+from app.frames import Voice
 from app.interpret import PlaySink, Sink, SpeechSink
 from app.listen import Gone, Link, Listener, Lost
 from app.play import Player
 from app.presets import target_languages
-from app.protocol import Voice, Wanted
+from app.protocol import Wanted
 from app.speaking import shifted
 from app.views import PlainSink
 from models.errors import InputError

@@ -18,8 +18,8 @@ import uvicorn
 from app.access import Limits
 from app.certificate import ensure, fingerprint, lan_address
 from app.direct import DirectProtocol
+from app.frames import MAX_BINARY_BYTES
 from app.interpreter import interpreter
-from app.protocol import MAX_BINARY_BYTES
 from app.sample import sample_path
 from app.server import Server, ServerOptions
 from app.settings import resolve

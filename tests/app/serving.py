@@ -16,9 +16,10 @@ import websockets
 
 from app.access import Limits
 from app.cli.serve import Draining, configuration, listen
+from app.frames import Uplink, Voice
 from app.interpreter import Interpreter
 from app.presets import PRESETS
-from app.protocol import Resume, Uplink, Voice, Wanted
+from app.protocol import Resume, Wanted
 from app.server import Server, ServerOptions
 from models.protocols import SAMPLE_RATE, Samples
 from tests.pipeline.test_session import Rig

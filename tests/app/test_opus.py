@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from app import opus
-from app.protocol import OPUS_PACKET_SAMPLES, OpusUplink, ProtocolError, unpack_packets
+from app.frames import OPUS_PACKET_SAMPLES, OpusUplink, unpack_packets
+from app.protocol import ProtocolError
 from models.protocols import SAMPLE_RATE, Samples
 from tests.app.serving import serving
 

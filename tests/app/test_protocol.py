@@ -13,19 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import protocol
-from app.protocol import (
-    CloseCode,
-    Fresh,
-    Message,
-    OpusUplink,
-    ProtocolError,
-    Received,
-    Uplink,
-    Voice,
-    decode_client,
-    decode_server,
-    encode,
-)
+from app.frames import Fresh, OpusUplink, Received, Uplink, Voice, pack_packets
+from app.protocol import CloseCode, Message, ProtocolError, decode_client, decode_server, encode
 
 TEXTS = {"language": "pt", "key": "abcdefgh", "role": "speaker", "text": " a", "token": "t" * 32}
 CHOICES = {"Ended": {"code": "host"}, "Refused": {"code": "engine"}, "Start": {"language": "auto"}}
@@ -128,7 +117,7 @@ def test_opus_uplink_frame_makes_the_round_trip() -> None:
 
 @pytest.mark.parametrize("opus", [False, True])
 def test_voice_frame_makes_the_round_trip(opus: bool) -> None:
-    payload = protocol.pack_packets([b"abc"]) if opus else b"\1\0\2\0"
+    payload = pack_packets([b"abc"]) if opus else b"\1\0\2\0"
     voice = Voice(1, 2, 3, 22_050, 900, "pt", True, payload, opus)
     assert Voice.decode(voice.encode()) == voice
 

@@ -9,8 +9,9 @@ import pytest
 
 from app.access import Limits
 from app.download import download
+from app.frames import Uplink
 from app.metrics import Metrics
-from app.protocol import CloseCode, Role, Start, Uplink, Wanted, decode_server
+from app.protocol import CloseCode, Role, Start, Wanted, decode_server
 from app.room import Member, Room, RoomOptions
 from app.rooms import Busy, Entry, Rooms
 from models.errors import InputError

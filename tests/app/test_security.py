@@ -10,8 +10,8 @@ import pytest
 import websockets
 
 from app.access import Limits
+from app.frames import MAX_BINARY_BYTES, Uplink
 from app.pages import HEADERS, Pages
-from app.protocol import MAX_BINARY_BYTES, Uplink
 from app.server import ServerOptions
 from tests.app.serving import SPEECH, Served, hello, serving
 

@@ -18,8 +18,8 @@ import websockets
 from whisper_normalizer.basic import BasicTextNormalizer
 from whisper_normalizer.english import EnglishTextNormalizer
 
+from app.frames import Uplink, Voice
 from app.media import MediaFile
-from app.protocol import Uplink, Voice
 from models.protocols import SAMPLE_RATE, Samples
 from tests.conftest import Recording
 from tests.real.serving import TSUYAKU, Serve, serve

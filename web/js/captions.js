@@ -1,4 +1,10 @@
 // What was said, as the room's log tells it. Adding a message twice changes nothing, so that history may come again.
+// A meeting lasts hours: what a message costs here does not grow with what was said before.
+
+import { STOP } from "./paragraphs.js";
+
+/** Segments, counted from the newest, that still change in the ordinary course of things. */
+export const RECENT = 32;
 
 /**
  * @typedef {import("./protocol.js").ServerMessage} ServerMessage
@@ -7,8 +13,10 @@
  * @typedef {{text: string, language: string, start: number, end: number, sequence: number}} Word
  * @typedef {{id: string, channel: number, number: number, order: number, start: number, end: number,
  *   texts: Map<string, Rendering>}} Segment
- * @typedef {{language: string, name: string, open: boolean, talking: boolean, words: Word[], cuts: Map<number, number>,
- *   cut: number}} Channel `cuts` holds where the words of a segment end, `cut` the end of the last one
+ * @typedef {{language: string, name: string, open: boolean, talking: boolean, words: Word[], pieces: Piece[],
+ *   cuts: Map<number, number>, cut: number}} Channel `pieces` are single words; `cuts` holds where those of a segment end,
+ *   `cut` the end of the last one
+ * @typedef {{text: string, end: number, exact: boolean}} Piece `exact`: an event ended with it
  */
 
 export class Captions {
@@ -26,9 +34,12 @@ export class Captions {
     /** @type {Map<string, {segment: string, text: string}>} by channel, language and kind */
     this.tails = new Map();
     this.ended = "";
+    /** rises when something other than the newest segments changed */
+    this.revision = 0;
   }
 
   clear() {
+    this.revision += 1;
     this.seen.clear();
     this.channels.clear();
     this._byId.clear();
@@ -78,7 +89,7 @@ export class Captions {
   _channel(number) {
     let channel = this.channels.get(number);
     if (!channel) {
-      channel = { language: "", name: "", open: true, talking: false, words: [], cuts: new Map(), cut: 0 };
+      channel = { language: "", name: "", open: true, talking: false, words: [], pieces: [], cuts: new Map(), cut: 0 };
       this.channels.set(number, channel);
     }
     return channel;
@@ -86,12 +97,16 @@ export class Captions {
 
   /** @param {import("./protocol.js").Words} message */
   _words(message) {
-    const { words } = this._channel(message.channel);
+    const channel = this._channel(message.channel);
+    const { words } = channel;
     this._forgetTails(message.channel, "source");
     const { sequence, language, text, start_ms: start, end_ms: end } = message;
     let at = words.length;
     while (at > 0 && /** @type {Word} */ (words[at - 1]).sequence > sequence) at -= 1;
-    words.splice(at, 0, { sequence, language, text, start, end });
+    const word = { sequence, language, text, start, end };
+    words.splice(at, 0, word);
+    if (at === words.length - 1) channel.pieces.push(...pieces(word));
+    else channel.pieces = words.flatMap(pieces);
   }
 
   /** @param {import("./protocol.js").Caption} message */
@@ -110,16 +125,17 @@ export class Captions {
         texts: new Map(),
       };
       this._byId.set(id, segment);
-      this.segments.push(segment);
-      this._sort();
+      this._place(segment);
     } else {
       segment.start = Math.min(segment.start, message.start_ms);
       segment.end = Math.max(segment.end, message.end_ms);
       if (message.sequence < segment.order) {
         segment.order = message.sequence;
-        this._sort();
+        this.segments.splice(this.segments.indexOf(segment), 1);
+        this._place(segment);
       }
     }
+    if (!this.segments.slice(-RECENT).includes(segment)) this.revision += 1;
     const rendering = segment.texts.get(message.language) ?? { text: "", final: false, same: false, pieces: [] };
     segment.texts.set(message.language, rendering);
     rendering.pieces.push({ sequence: message.sequence, text: message.text });
@@ -131,12 +147,11 @@ export class Captions {
     this.changed(segment);
   }
 
-  _sort() {
-    const list = this.segments;
-    const last = list.at(-1);
-    const before = list.at(-2);
-    if (last && before && last.order < before.order) list.sort((a, b) => a.order - b.order);
-    else if (list.length > 2) list.sort((a, b) => a.order - b.order);
+  /** In the order in which segments were first written. @param {Segment} segment */
+  _place(segment) {
+    let at = this.segments.length;
+    while (at > 0 && /** @type {Segment} */ (this.segments[at - 1]).order > segment.order) at -= 1;
+    this.segments.splice(at, 0, segment);
   }
 
   /** @param {import("./protocol.js").Tail} message */
@@ -183,7 +198,7 @@ export class Captions {
   _cut(segment) {
     const channel = this._channel(segment.channel);
     if (channel.cuts.has(segment.number)) return;
-    const rest = pieces(channel.words).slice(channel.cut);
+    const rest = channel.pieces.slice(channel.cut);
     const cost = (/** @type {Piece} */ piece) => (piece.exact && Math.abs(piece.end - segment.end) < 1 ? -1 : Math.abs(piece.end - segment.end) + unlikely(piece.text));
     let best = 0;
     rest.forEach((piece, at) => {
@@ -196,9 +211,10 @@ export class Captions {
   /** What was said in a segment; in an open one, all that is left. @param {Segment} segment */
   source(segment) {
     const channel = this._channel(segment.channel);
-    const from = Math.max(0, ...[...channel.cuts].filter(([number]) => number < segment.number).map(([, at]) => at));
-    return pieces(channel.words)
-      .slice(from, channel.cuts.get(segment.number))
+    let before = segment.number - 1;
+    while (before >= 0 && !channel.cuts.has(before)) before -= 1;
+    return channel.pieces
+      .slice(channel.cuts.get(before) ?? 0, channel.cuts.get(segment.number))
       .map((piece) => piece.text)
       .join("")
       .trim();
@@ -208,8 +224,8 @@ export class Captions {
   sourceLanguage(segment) {
     for (const [language, rendering] of segment.texts) if (rendering.same) return language;
     const words = this.channels.get(segment.channel)?.words ?? [];
-    const word = words.find((candidate) => candidate.end > segment.start);
-    return word?.language ?? words.at(-1)?.language ?? "";
+    const after = words.findLastIndex((candidate) => candidate.end <= segment.start) + 1;
+    return (words[after] ?? words.at(-1))?.language ?? "";
   }
 
   /** All that was committed in `language`, for comparison. @param {string} language */
@@ -225,88 +241,16 @@ export class Captions {
  */
 const tailKey = (channel, language, translated) => `${channel}/${translated ? "target" : "source"}/${language}`;
 
-/** @typedef {{text: string, end: number, exact: boolean}} Piece `exact`: an event ended with it */
-
-/** @type {WeakMap<Word, Piece[]>} */
-const known = new WeakMap();
-
 /** How much nearer, in ms, a cut elsewhere may be before it is preferred to one after this word. @param {string} text */
 const unlikely = (text) => (STOP.test(text) ? 0 : /[,;:、，；：]\s*$/.test(text) ? 150 : 600);
 
-/**
- * Single words with interpolated times.
- * @param {Word[]} words
- */
-function pieces(words) {
-  return words.flatMap((word) => {
-    let made = known.get(word);
-    if (!made) {
-      const texts = word.text.match(/\s*\S+(?:\s+$)?/g) ?? [word.text];
-      let done = 0;
-      made = texts.map((text) => {
-        done += text.length;
-        const end = word.start + ((word.end - word.start) * done) / (word.text.length || 1);
-        return { text, end, exact: done === word.text.length };
-      });
-      known.set(word, made);
-    }
-    return made;
+/** Single words with interpolated times. @param {Word} word @returns {Piece[]} */
+function pieces(word) {
+  const texts = word.text.match(/\s*\S+(?:\s+$)?/g) ?? [word.text];
+  let done = 0;
+  return texts.map((text) => {
+    done += text.length;
+    const end = word.start + ((word.end - word.start) * done) / (word.text.length || 1);
+    return { text, end, exact: done === word.text.length };
   });
-}
-
-const STOP = /[.!?。！？…؟۔।]["'”’»)\]」』]*\s*$/u;
-const LONGEST = 4; // segments of one paragraph without a full stop
-
-/**
- * Segments that read as one paragraph: of one channel, up to a full stop. What was once decided stays.
- */
-export class Paragraphs {
-  /**
-   * @param {Captions} captions
-   * @param {string} language
-   */
-  constructor(captions, language) {
-    this.captions = captions;
-    this.language = language;
-    /** @type {Map<string, boolean>} segment begins a paragraph */
-    this._begins = new Map();
-  }
-
-  /** @returns {Segment[][]} only segments with text in the language */
-  all() {
-    /** @type {Segment[][]} */
-    const made = [];
-    for (const segment of this.captions.segments) {
-      if (!segment.texts.get(this.language)?.text.trim()) continue;
-      const last = made.at(-1);
-      if (!last || this._isFirst(segment, last)) made.push([segment]);
-      else last.push(segment);
-    }
-    return made;
-  }
-
-  /**
-   * @param {Segment} segment
-   * @param {Segment[]} last
-   */
-  _isFirst(segment, last) {
-    let begins = this._begins.get(segment.id);
-    if (begins === undefined) {
-      const before = /** @type {Segment} */ (last.at(-1));
-      const text = before.texts.get(this.language)?.text ?? "";
-      begins = before.channel !== segment.channel || STOP.test(text) || last.length >= LONGEST;
-      this._begins.set(segment.id, begins);
-    }
-    return begins;
-  }
-}
-
-/**
- * Clauses as one text. Their own spaces count; where both sides lack one and the language has them, it is added.
- * @param {string[]} texts
- * @param {string} language
- */
-export function joined(texts, language) {
-  const gap = ["ja", "zh", "yue", "th", "lo", "km", "my"].includes(language) ? "" : " ";
-  return texts.reduce((all, text) => all + (/\s$/.test(all) || /^\s/.test(text) || !all ? "" : gap) + text, "").trim();
 }

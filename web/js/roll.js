@@ -1,8 +1,9 @@
 // The caption lines: committed text, then what may still change. Text only ever moves up, by whole lines.
 
-import { joined, Paragraphs } from "./captions.js";
+import { RECENT } from "./captions.js";
 import { h } from "./dom.js";
 import { direction } from "./languages.js";
+import { joined, Paragraphs } from "./paragraphs.js";
 
 const KEPT = 4; // paragraphs in the lines; older ones are in the history
 const READ_MS = 600; // a line stays at least this long, unless more than `HURRY` lines wait
@@ -87,7 +88,7 @@ export class Roll {
    * @param {import("./captions.js").Segment[]} last
    */
   _fresh(tails, last) {
-    const known = new Set(this.captions.segments.filter((s) => s.texts.get(this.language)?.text.trim()).map((s) => s.id));
+    const known = new Set(this.captions.segments.slice(-RECENT).filter((s) => s.texts.get(this.language)?.text.trim()).map((s) => s.id));
     const fresh = tails.filter((tail) => !known.has(tail.id));
     const row = this._shown.get(last[0]?.id ?? "");
     for (const tail of fresh) {
@@ -172,113 +173,4 @@ function afterPaint(action) {
     action();
   };
   channel.port2.postMessage(null);
-}
-
-/**
- * Committed paragraphs with what was said, oldest first; a quiet log of whole clauses for screen readers.
- */
-export class History {
-  /**
-   * @param {Captions} captions
-   * @param {{source: () => boolean}} options
-   */
-  constructor(captions, options) {
-    this.captions = captions;
-    this.options = options;
-    this.element = h("ol", { class: "history" });
-    this.log = h("div", { role: "log", class: "hidden" });
-    this.language = "";
-    this.paragraphs = new Paragraphs(captions, "");
-    /** @type {Map<string, {element: HTMLElement, source: HTMLElement, target: HTMLElement, name: HTMLElement}>} */
-    this._rows = new Map();
-    this._announced = new Set();
-    this._frame = 0;
-    /** the paragraph from which on the lines show everything; "" keeps nothing back */
-    this.until = () => "";
-    this.follow = true; // the end is in view and stays there
-  }
-
-  /** @param {string} language */
-  show(language) {
-    this.language = language;
-    this.paragraphs = new Paragraphs(this.captions, language);
-    this.element.replaceChildren();
-    this._rows.clear();
-    this.log.replaceChildren();
-    this.log.lang = language;
-    this._announced = new Set(this.captions.segments.map((segment) => segment.id));
-    this.update();
-  }
-
-  update() {
-    this._frame ||= requestAnimationFrame(() => {
-      this._frame = 0;
-      this._draw();
-    });
-  }
-
-  _draw() {
-    const all = this.paragraphs.all();
-    const several = this.captions.channels.size > 1;
-    const until = this.until();
-    const end = all.findIndex((paragraph) => paragraph[0]?.id === until);
-    const past = end < 0 ? all : all.slice(0, end);
-    for (const paragraph of past) this._row(paragraph, several);
-    const wanted = new Set(past.map((paragraph) => paragraph[0]?.id));
-    for (const [id, row] of this._rows) {
-      if (wanted.has(id)) continue;
-      row.element.remove();
-      this._rows.delete(id);
-    }
-    const box = this.element.parentElement;
-    if (this.follow && box) box.scrollTop = box.scrollHeight;
-    this._announce();
-  }
-
-  /**
-   * @param {import("./captions.js").Segment[]} paragraph
-   * @param {boolean} several
-   */
-  _row(paragraph, several) {
-    const first = paragraph[0];
-    if (!first) return;
-    let row = this._rows.get(first.id);
-    if (!row) {
-      const name = h("p", { class: "who" });
-      const target = h("p", { class: "said", lang: this.language, dir: direction(this.language) });
-      const source = h("p", { class: "original" });
-      row = { element: h("li", null, name, target, source), source, target, name };
-      const after = [...this._rows.keys()].length;
-      this._rows.set(first.id, row);
-      const next = this.element.children[after];
-      this.element.insertBefore(row.element, next ?? null);
-    }
-    const same = paragraph.every((segment) => segment.texts.get(this.language)?.same);
-    const language = this.captions.sourceLanguage(first);
-    set(row.name, several ? this.captions.channels.get(first.channel)?.name ?? "" : "");
-    set(row.target, joined(paragraph.map((segment) => segment.texts.get(this.language)?.text ?? ""), this.language));
-    set(row.source, same || !this.options.source() ? "" : joined(paragraph.map((s) => this.captions.source(s)), language));
-    row.source.lang = language;
-    row.source.dir = direction(language || "en");
-  }
-
-  /** Whole clauses, once each. */
-  _announce() {
-    for (const segment of this.captions.segments.slice(-30)) {
-      const rendering = segment.texts.get(this.language);
-      if (!rendering?.final || this._announced.has(segment.id)) continue;
-      this._announced.add(segment.id);
-      this.log.append(h("p", null, rendering.text.trim()));
-      while (this.log.children.length > 20) this.log.firstElementChild?.remove();
-    }
-  }
-}
-
-/**
- * @param {HTMLElement} element
- * @param {string} text
- */
-function set(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-  element.hidden = !text;
 }

@@ -1,6 +1,7 @@
 // Captions first; the voice, the text so far and the colours are one tap away.
 
 import { button, fill, h, icon, relabel, sheet, toggle } from "../dom.js";
+import { History } from "../history.js";
 import { setUp, seconds, t } from "../i18n/index.js";
 import { nativeName, ordered, preferred } from "../languages.js";
 import { LatencyPanel } from "../latency.js";
@@ -9,7 +10,7 @@ import { apply, prefs, remember } from "../prefs.js";
 import { opusWorks } from "../opus.js";
 import { Original } from "../original.js";
 import { fragment, Room } from "../room.js";
-import { History, Roll } from "../roll.js";
+import { Roll } from "../roll.js";
 import { Awake, brand, languageRow, openDisplay, openSave } from "../settings.js";
 
 apply();

@@ -2,16 +2,17 @@
 
 import { info } from "../api.js";
 import { CaptureError, obstacle } from "../capture.js";
-import { joined, Paragraphs } from "../captions.js";
 import { button, choice, fill, h, sheet, toggle } from "../dom.js";
+import { History } from "../history.js";
 import { dictionary, said, setUp, t } from "../i18n/index.js";
 import { invitation } from "../invite.js";
 import { direction, nativeName, ordered, preferred } from "../languages.js";
 import { opusWorks } from "../opus.js";
+import { joined, Paragraphs } from "../paragraphs.js";
 import { Playback } from "../playback.js";
 import { apply, prefs, remember } from "../prefs.js";
 import { link, Room } from "../room.js";
-import { History, Roll } from "../roll.js";
+import { Roll } from "../roll.js";
 import { Awake, brand, languageSelect, openDisplay, openSave } from "../settings.js";
 import { Speaking } from "../speaking.js";
 

@@ -1,0 +1,124 @@
+// What was said before: committed paragraphs with their originals, oldest first; and whole clauses for screen readers.
+
+import { RECENT } from "./captions.js";
+import { h } from "./dom.js";
+import { direction } from "./languages.js";
+import { joined, Paragraphs } from "./paragraphs.js";
+
+/** @typedef {import("./captions.js").Captions} Captions */
+
+const ANNOUNCED = 20; // clauses that the log holds
+
+export class History {
+  /**
+   * @param {Captions} captions
+   * @param {{source: () => boolean}} options
+   */
+  constructor(captions, options) {
+    this.captions = captions;
+    this.options = options;
+    this.element = h("ol", { class: "history" });
+    this.log = h("div", { role: "log", class: "hidden" });
+    this.language = "";
+    this.paragraphs = new Paragraphs(captions, "");
+    /** @type {Map<string, {element: HTMLElement, source: HTMLElement, target: HTMLElement, name: HTMLElement}>} */
+    this._rows = new Map();
+    this._announced = new Set();
+    this._frame = 0;
+    this._drawn = ""; // what every row depends on, when all of them were drawn
+    this._count = 0; // rows that were drawn last
+    /** the paragraph from which on the lines show everything; "" keeps nothing back */
+    this.until = () => "";
+    this.follow = true; // the end is in view and stays there
+  }
+
+  /** @param {string} language */
+  show(language) {
+    this.language = language;
+    this.paragraphs = new Paragraphs(this.captions, language);
+    this._drawn = "";
+    this.log.replaceChildren();
+    this.log.lang = language;
+    this._announced = new Set(this.captions.segments.map((segment) => segment.id));
+    this.update();
+  }
+
+  update() {
+    this._frame ||= requestAnimationFrame(() => {
+      this._frame = 0;
+      this._draw();
+    });
+  }
+
+  _draw() {
+    const all = this.paragraphs.all();
+    const several = this.captions.channels.size > 1;
+    const until = this.until();
+    const end = all.findLastIndex((paragraph) => paragraph[0]?.id === until);
+    const past = end < 0 ? all : all.slice(0, end);
+    const drawn = `${this.language} ${this.captions.revision} ${several}`;
+    if (drawn !== this._drawn) {
+      this._drawn = drawn;
+      this._count = 0;
+      this._rows.clear();
+      this.element.replaceChildren();
+    }
+    for (const paragraph of past.slice(Math.max(0, Math.min(this._count, past.length) - RECENT))) this._row(paragraph, several);
+    for (const paragraph of all.slice(past.length)) this._remove(paragraph[0]?.id ?? "");
+    this._count = past.length;
+    const box = this.element.parentElement;
+    if (this.follow && box) box.scrollTop = box.scrollHeight;
+    this._announce();
+  }
+
+  /** @param {string} id */
+  _remove(id) {
+    this._rows.get(id)?.element.remove();
+    this._rows.delete(id);
+  }
+
+  /**
+   * @param {import("./captions.js").Segment[]} paragraph
+   * @param {boolean} several
+   */
+  _row(paragraph, several) {
+    const first = paragraph[0];
+    if (!first) return;
+    let row = this._rows.get(first.id);
+    if (!row) {
+      const name = h("p", { class: "who" });
+      const target = h("p", { class: "said", lang: this.language, dir: direction(this.language) });
+      const source = h("p", { class: "original" });
+      row = { element: h("li", null, name, target, source), source, target, name };
+      this._rows.set(first.id, row);
+      this.element.append(row.element);
+    }
+    const same = paragraph.every((segment) => segment.texts.get(this.language)?.same);
+    const language = this.captions.sourceLanguage(first);
+    set(row.name, several ? this.captions.channels.get(first.channel)?.name ?? "" : "");
+    set(row.target, joined(paragraph.map((segment) => segment.texts.get(this.language)?.text ?? ""), this.language));
+    set(row.source, same || !this.options.source() ? "" : joined(paragraph.map((s) => this.captions.source(s)), language));
+    row.source.lang = language;
+    row.source.dir = direction(language || "en");
+  }
+
+  /** Whole clauses, once each. */
+  _announce() {
+    for (const segment of this.captions.segments.slice(-RECENT)) {
+      const rendering = segment.texts.get(this.language);
+      if (!rendering?.final || this._announced.has(segment.id)) continue;
+      this._announced.add(segment.id);
+      this.log.append(h("p", null, rendering.text.trim()));
+      while (this.log.children.length > ANNOUNCED) this.log.firstElementChild?.remove();
+    }
+  }
+}
+
+/**
+ * @param {HTMLElement} element
+ * @param {string} text
+ */
+function set(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+  element.hidden = !text;
+}
