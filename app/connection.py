@@ -122,7 +122,7 @@ class Connection:
             if role != "host" and not self._rooms.code_opens(entry, hello.code):
                 raise ProtocolError(CloseCode.CODE_REQUIRED, "wrong code")
         except Busy as busy:
-            raise ProtocolError(CloseCode.FLOOD, "too many wrong codes") from busy
+            raise ProtocolError(CloseCode.GUESSES, "too many wrong codes") from busy
         if entry.room.ended is not None:
             self._closing = CloseCode.ENDED  # once it has what it missed
         return entry, role

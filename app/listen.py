@@ -36,6 +36,7 @@ RETRY_CLOSES = frozenset({CloseCode.SLOW, CloseCode.BUSY, CloseCode.RESTARTING, 
 REFUSALS = {
     CloseCode.UNAUTHORISED: "The link opens no room: it was replaced, or the room is over; ask the host for a new one.",
     CloseCode.CODE_REQUIRED: "The room has a code; give it with --code.",
+    CloseCode.GUESSES: "Too many wrong codes were tried in this room; wait a minute.",
     CloseCode.ENDED: "The room is over.",
     CloseCode.UNSUPPORTED_VERSION: "The server speaks another version of the protocol; update Tsuyaku.",
 }

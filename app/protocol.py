@@ -32,6 +32,7 @@ class CloseCode(IntEnum):
     FORBIDDEN = 4403
     ENDED = 4410
     UNSUPPORTED_VERSION = 4426
+    GUESSES = 4423
     FLOOD = 4429
     SLOW = 4508
     BUSY = 4503

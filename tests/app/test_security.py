@@ -135,7 +135,7 @@ async def test_room_code_is_asked_for_and_guessing_is_slow() -> None:
         assert await refused(served, greeting(room["listener"])) == 4402
         assert await refused(served, greeting(room["listener"], code="1235")) == 4402
         assert await refused(served, greeting(room["speaker"], code="12345")) == 4402
-        assert await refused(served, greeting(room["speaker"], code="0000")) == 4429
+        assert await refused(served, greeting(room["speaker"], code="0000")) == 4423
         async with served.open() as client:
             await client.socket.send(greeting(room["listener"], code="1234"))
             await client.until("welcome")

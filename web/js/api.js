@@ -42,6 +42,17 @@ export async function qr(text) {
 }
 
 /**
+ * The text of a room as the server has it.
+ * @param {string} token
+ * @param {string} format
+ * @param {string} language
+ */
+export async function transcript(token, format, language) {
+  const query = new URLSearchParams({ format, language });
+  return (await request("GET", `api/transcript?${query}`, undefined, { authorization: `Bearer ${token}` })).text();
+}
+
+/**
  * @param {"GET" | "POST"} method
  * @param {string} path
  * @param {unknown} [body]
@@ -52,14 +63,16 @@ const call = async (method, path, body) => (await request(method, path, body)).j
  * @param {"GET" | "POST"} method
  * @param {string} path
  * @param {unknown} [body]
+ * @param {Record<string, string>} [headers]
  */
-async function request(method, path, body) {
+async function request(method, path, body, headers = {}) {
   let response;
   try {
     response = await fetch(new URL(path, new URL(".", location.href)), {
       method,
       referrerPolicy: "no-referrer",
-      ...(body === undefined ? {} : { headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+      headers: { ...headers, ...(body === undefined ? {} : { "content-type": "application/json" }) },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch {
     throw new ApiError("server");

@@ -228,6 +228,12 @@ export class Captions {
     return (words[after] ?? words.at(-1))?.language ?? "";
   }
 
+  /** That was spoken first. */
+  get spokenLanguage() {
+    for (const { words } of this.channels.values()) if (words[0]) return words[0].language;
+    return this.segments[0] ? this.sourceLanguage(this.segments[0]) : "";
+  }
+
   /** All that was committed in `language`, for comparison. @param {string} language */
   text(language) {
     return this.segments.map((segment) => segment.texts.get(language)?.text ?? "").join("");

@@ -2,7 +2,7 @@
 
 /** Why there is no sound; `code` names a sentence of the dictionaries. */
 export class CaptureError extends Error {
-  /** @param {"insecure" | "in-app" | "mic-refused" | "mic-missing" | "mic-busy" | "tab-refused" | "tab-silent" | "file-unreadable"
+  /** @param {"insecure" | "in-app" | "mic-refused" | "mic-missing" | "mic-busy" | "mic-lost" | "tab-refused" | "tab-silent" | "file-unreadable"
    *   | "capture-failed"} code */
   constructor(code) {
     super(code);
@@ -10,28 +10,31 @@ export class CaptureError extends Error {
   }
 }
 
-const IN_APP = /FBAN|FBAV|Instagram|Line\/|MicroMessenger|TikTok|Snapchat|LinkedInApp|GSA\//;
+const IN_APP = /FBAN|FBAV|Instagram|Line\/|MicroMessenger|TikTok|musical_ly|Snapchat|LinkedInApp|GSA\/|; wv\)/;
+const inApp = () => IN_APP.test(navigator.userAgent);
+const HEARD = 0.25; // how loud a file is here while it is sent
+const BLOCK_MS = 40;
+const DEVICE_MS = 10; // where the browser does not say
 
 /** What keeps this page from hearing anything, before anything is asked of the person. */
 export function obstacle() {
   if (!isSecureContext) return new CaptureError("insecure");
-  if (!navigator.mediaDevices?.getUserMedia) return new CaptureError(IN_APP.test(navigator.userAgent) ? "in-app" : "mic-missing");
+  if (!navigator.mediaDevices?.getUserMedia) return new CaptureError(inApp() ? "in-app" : "mic-missing");
   return null;
 }
 
 /**
  * @typedef {{samples: Int16Array, peak: number, rms: number}} Block 40 ms at 16 kHz
+ * @typedef {{block: (block: Block) => void, gap: (ms: number) => void, ended: () => void, interrupted: (now: boolean) => void}} Handlers
+ * `gap`: time passed without sound, as during a call; `ended`: the device, the tab or the file ended by itself;
+ * `interrupted`: the device has taken the microphone away for a while, or given it back
  * @typedef {{kind: "microphone", device: string} | {kind: "tab"} | {kind: "file", file: File}} SourceChoice
  */
 
 export class Capture {
-  /**
-   * @param {(block: Block) => void} onblock
-   * @param {() => void} onended the device, the tab or the file ended by itself
-   */
-  constructor(onblock, onended) {
-    this._onblock = onblock;
-    this._onended = onended;
+  /** @param {Handlers} handlers */
+  constructor(handlers) {
+    this._handlers = handlers;
     /** @type {AudioContext | null} */
     this._context = null;
     /** @type {AudioWorkletNode | null} */
@@ -40,10 +43,18 @@ export class Capture {
     this._stream = null;
     /** @type {HTMLAudioElement | null} of a file: its playing is the clock */
     this.player = null;
-    /** @type {GainNode | null} how loud a file is heard here */
-    this._monitor = null;
     /** what the browser really does with the sound */
     this.settings = /** @type {MediaTrackSettings} */ ({});
+    this._interrupted = false;
+    document.addEventListener("visibilitychange", () => {
+      if (document.visibilityState === "visible") void this._context?.resume();
+    });
+  }
+
+  /** From a sound to its block here, ms. */
+  get delayMs() {
+    const { latency } = /** @type {{latency?: number}} */ (this.settings);
+    return (latency ? latency * 1000 : DEVICE_MS) + BLOCK_MS;
   }
 
   /** From a tap. Raises `CaptureError`. @param {SourceChoice} choice */
@@ -57,8 +68,10 @@ export class Capture {
       const node = new AudioWorkletNode(context, "capture", { numberOfOutputs: 0 });
       this._node = node;
       node.port.onmessage = (event) => {
-        if (event.data.samples) this._onblock(event.data);
+        if (event.data.samples) this._handlers.block(event.data);
+        else if (event.data.gap) this._handlers.gap(event.data.gap);
       };
+      context.onstatechange = () => this._check();
       const source = choice.kind === "file" ? await this._file(context, choice.file) : this._live(context, stream);
       source.connect(node);
       await context.resume();
@@ -76,7 +89,9 @@ export class Capture {
     const track = stream?.getAudioTracks()[0];
     if (!stream || !track) throw new CaptureError("tab-silent");
     this.settings = track.getSettings();
-    track.addEventListener("ended", () => this._onended());
+    track.addEventListener("ended", () => this._handlers.ended());
+    track.addEventListener("mute", () => this._check());
+    track.addEventListener("unmute", () => this._check());
     return context.createMediaStreamSource(stream);
   }
 
@@ -87,10 +102,9 @@ export class Capture {
   async _file(context, file) {
     const player = new Audio(URL.createObjectURL(file));
     this.player = player;
-    player.addEventListener("ended", () => this._onended());
+    player.addEventListener("ended", () => this._handlers.ended());
     const source = context.createMediaElementSource(player);
-    this._monitor = new GainNode(context, { gain: 0.25 });
-    source.connect(this._monitor).connect(context.destination);
+    source.connect(new GainNode(context, { gain: HEARD })).connect(context.destination);
     try {
       await context.resume();
       await player.play();
@@ -100,14 +114,15 @@ export class Capture {
     return source;
   }
 
-  /** Sends silence, so that time goes on. @param {boolean} muted */
-  mute(muted) {
-    this._node?.port.postMessage(muted ? "mute" : "unmute");
-  }
-
-  /** The original beneath the interpretation. @param {number} gain */
-  duck(gain) {
-    if (this._context) this._monitor?.gain.setTargetAtTime(gain, this._context.currentTime, 0.1);
+  /** A call, another program or a closed lid takes the microphone without ending it. */
+  _check() {
+    const context = this._context;
+    if (!context || context.state === "closed") return;
+    const muted = this._stream?.getAudioTracks().some((track) => track.muted) ?? false;
+    const now = muted || context.state !== "running";
+    if (now === this._interrupted) return;
+    this._interrupted = now;
+    this._handlers.interrupted(now);
   }
 
   /** Hands on what is still inside, then lets go of everything. */
@@ -117,7 +132,7 @@ export class Capture {
       await new Promise((resolve) => {
         const limit = setTimeout(resolve, 300);
         node.port.onmessage = (event) => {
-          if (event.data.samples) this._onblock(event.data);
+          if (event.data.samples) this._handlers.block(event.data);
           if (!event.data.flushed) return;
           clearTimeout(limit);
           resolve(null);
@@ -126,6 +141,8 @@ export class Capture {
       });
     }
     this._node = null;
+    this._interrupted = false;
+    if (this._context) this._context.onstatechange = null;
     for (const track of this._stream?.getTracks() ?? []) track.stop();
     this._stream = null;
     if (this.player) {
@@ -157,7 +174,7 @@ async function open(choice) {
     if (error instanceof CaptureError) throw error;
     const name = error instanceof DOMException ? error.name : "";
     if (choice.kind === "tab") throw new CaptureError("tab-refused");
-    if (name === "NotAllowedError" || name === "SecurityError") throw new CaptureError("mic-refused");
+    if (name === "NotAllowedError" || name === "SecurityError") throw new CaptureError(inApp() ? "in-app" : "mic-refused");
     if (name === "NotReadableError") throw new CaptureError("mic-busy");
     throw new CaptureError("mic-missing");
   }

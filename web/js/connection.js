@@ -41,6 +41,8 @@ export class Connection {
     this.welcomed = false;
     /** half of a round trip, ms: the smallest of the last few */
     this.oneWay = 0;
+    /** of who speaks: from a sound to its sending, ms */
+    this.captureMs = 0;
     /** @type {number[]} */
     this._trips = [];
     this._attempts = 0;
@@ -164,7 +166,8 @@ export class Connection {
   _ping() {
     this._pingAt = performance.now();
     this._pingId += 1;
-    this.send({ type: "ping", id: this._pingId });
+    const capture = this.captureMs ? { capture_ms: Math.round(this.captureMs + this.oneWay) } : {};
+    this.send({ type: "ping", id: this._pingId, ...capture });
   }
 
   /** @param {number} id */

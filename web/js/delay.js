@@ -27,6 +27,8 @@ export class Delay {
     this._clocks = new Map();
     this.caption = /** @type {number | null} */ (null);
     this.voice = /** @type {number | null} */ (null);
+    /** ms from a sound at the microphone to its arrival at the server, as its speaker's page measures it */
+    this.capture = 0;
     /** ms from a committed caption's arrival to its frame on the screen */
     this.paints = /** @type {number[]} */ ([]);
   }
@@ -46,7 +48,7 @@ export class Delay {
     this._clocks.set(message.channel, clock);
     const now = performance.now();
     clock.saw(message.emitted_ms, now);
-    this.caption = Math.max(0, now - clock.offset + oneWay - message.end_ms);
+    this.caption = Math.max(0, now - clock.offset + oneWay + this.capture - message.end_ms);
   }
 
   /**
@@ -57,7 +59,7 @@ export class Delay {
    */
   sounding(channel, sourceEnd, oneWay) {
     const clock = this._clocks.get(channel);
-    if (clock) this.voice = Math.max(0, performance.now() - clock.offset + oneWay - sourceEnd);
+    if (clock) this.voice = Math.max(0, performance.now() - clock.offset + oneWay + this.capture - sourceEnd);
   }
 
   /** @param {number} arrived `performance.now()` */

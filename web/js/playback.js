@@ -30,9 +30,8 @@ export class Playback {
     this.waiting = 0;
     /** @type {Map<string, {rate: number, resampler: Resampler}>} */
     this._streams = new Map();
-    /** @type {Float32Array[]} */
-    this._last = [];
-    this._lastKey = "";
+    /** @type {Map<string, {key: string, parts: Float32Array[]}>} the clause that came last in a language */
+    this._last = new Map();
     this._queue = Promise.resolve();
     this._generation = 0;
   }
@@ -107,15 +106,16 @@ export class Playback {
       samples = concatenated([samples, rest]);
       this._streams.delete(key);
     }
-    if (key !== this._lastKey) this._last = [];
-    this._lastKey = key;
-    this._last.push(samples.slice());
+    const last = this._last.get(voice.language);
+    if (last?.key === key) last.parts.push(samples.slice());
+    else this._last.set(voice.language, { key, parts: [samples.slice()] });
     this._post(key, samples, voice.last, voice.sourceEnd);
   }
 
-  /** The clause that came last, once more. */
-  repeat() {
-    if (this._last.length) this._post(`again ${performance.now()}`, concatenated(this._last), true, 0);
+  /** The clause that came last in a language, once more. @param {string} language */
+  repeat(language) {
+    const last = this._last.get(language);
+    if (last) this._post(`again ${performance.now()}`, concatenated(last.parts), true, 0);
   }
 
   /**

@@ -22,7 +22,8 @@ export const SAMPLE_RATE = 16000; // Hz, of the uplink
  * @typedef {{type: "state", listeners: number, captions: Record<string, number>, voices: Record<string, number>}} State
  * @typedef {{type: "lag", channel: number, language: string, segment: number, end_to_end_ms: number,
  *   stages: Record<string, number>, misses?: string[]}} Lag
- * @typedef {{type: "trouble", channel: number, stage: string, language: string, code: string}} Trouble
+ * @typedef {{type: "trouble", channel: number, stage: string, language: string, code: string,
+ *   replaced?: boolean}} Trouble
  * @typedef {{type: "pong", id: number}} Pong
  * @typedef {{type: "refused", code: string, message: string}} Refused
  * @typedef {Welcome | Links | Started | Confirmed | Words | Caption | Opened | Closed | Ended | Tail | Talking | State
@@ -36,6 +37,7 @@ export const CLOSE = /** @type {const} */ ({
   code: 4402,
   forbidden: 4403,
   ended: 4410,
+  guesses: 4423,
   version: 4426,
   flood: 4429,
   busy: 4503,
@@ -43,7 +45,7 @@ export const CLOSE = /** @type {const} */ ({
 });
 
 /** @type {ReadonlySet<number>} */
-const FINAL = new Set([CLOSE.malformed, CLOSE.unauthorised, CLOSE.code, CLOSE.forbidden, CLOSE.ended, CLOSE.version, CLOSE.flood]);
+const FINAL = new Set([CLOSE.malformed, CLOSE.unauthorised, CLOSE.code, CLOSE.forbidden, CLOSE.ended, CLOSE.guesses, CLOSE.version, CLOSE.flood]);
 
 /** @param {number} code */
 export const retries = (code) => !FINAL.has(code);

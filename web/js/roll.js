@@ -6,8 +6,10 @@ import { direction } from "./languages.js";
 import { joined, Paragraphs } from "./paragraphs.js";
 
 const KEPT = 4; // paragraphs in the lines; older ones are in the history
-const READ_MS = 600; // a line stays at least this long, unless more than `HURRY` lines wait
-const HURRY = 2;
+const HURRY = 2; // lines that may wait below; what is more moves at once
+const READ_PER_S = 25; // letters, of a quick reader: a line stays so long
+const SHORTEST_MS = 500;
+const LONGEST_MS = 1600;
 
 /** @typedef {import("./captions.js").Captions} Captions */
 
@@ -28,6 +30,7 @@ export class Roll {
     this._shown = new Map();
     this._offset = 0;
     this._movedAt = 0;
+    this._opening = true; // what is there already is not played back
     /** the first paragraph of which no line has left the view */
     this.firstWhole = "";
     this._frame = 0;
@@ -44,6 +47,7 @@ export class Roll {
     this._shown.clear();
     this.flow.replaceChildren();
     this._move(0);
+    this._opening = true;
     this.update();
   }
 
@@ -130,13 +134,29 @@ export class Roll {
     const line = Number.parseFloat(getComputedStyle(this.flow).lineHeight) || 1;
     const room = Math.floor(this.element.getBoundingClientRect().height / line + 0.1);
     const target = Math.max(this._offset, Math.round(this.flow.getBoundingClientRect().height / line) - room);
+    if (this._opening) {
+      this._opening = this.flow.childElementCount === 0;
+      return this._move(target);
+    }
     if (target <= this._offset) return this._move(this._offset);
     const waiting = target - this._offset;
     const since = performance.now() - this._movedAt;
-    if (since >= READ_MS || waiting > HURRY) {
-      this._movedAt = performance.now();
-      this._move(target);
-    } else this._later = window.setTimeout(() => this._scroll(), READ_MS - since);
+    const pace = this._pace();
+    if (waiting <= HURRY && since < pace) {
+      this._later = window.setTimeout(() => this._scroll(), pace - since);
+      return;
+    }
+    this._movedAt = performance.now();
+    this._move(this._offset + Math.max(1, waiting - HURRY));
+    if (waiting > 1) this._later = window.setTimeout(() => this._scroll(), pace);
+  }
+
+  /** How long a line takes to be read, ms. */
+  _pace() {
+    const line = Number.parseFloat(getComputedStyle(this.flow).lineHeight) || 1;
+    const lines = Math.max(1, this.flow.getBoundingClientRect().height / line);
+    const letters = (this.flow.textContent ?? "").length / lines;
+    return Math.min(LONGEST_MS, Math.max(SHORTEST_MS, (1000 * letters) / READ_PER_S));
   }
 
   /** @param {number} offset lines */

@@ -10,6 +10,7 @@ import { CLOSE } from "./protocol.js";
 /** @typedef {import("./i18n/index.js").Key} Key */
 
 const LATE_CLAUSES = 5;
+const PASSING_MS = 6000;
 
 /** The token and options behind `#`, where they stay: they reach neither a server's log nor a Referer. */
 export function fragment() {
@@ -32,9 +33,19 @@ const REASONS = {
   [CLOSE.unauthorised]: "error.link",
   [CLOSE.forbidden]: "error.role",
   [CLOSE.ended]: "error.ended",
+  [CLOSE.guesses]: "error.guesses",
   [CLOSE.version]: "error.version",
   [CLOSE.flood]: "error.flood",
   [CLOSE.malformed]: "error.protocol",
+};
+
+/** @type {Record<string, Key>} by stage */
+const TROUBLES = {
+  capture: "error.degraded",
+  recognise: "trouble.recognise",
+  translate: "trouble.translate",
+  speak: "trouble.speak",
+  session: "trouble.session",
 };
 
 /** @type {Record<string, Key>} */
@@ -50,7 +61,8 @@ export class Room {
   /**
    * @param {import("./protocol.js").Wanted} wanted
    * @param {{message?: (message: import("./protocol.js").ServerMessage) => void,
-   *   voice?: (voice: import("./protocol.js").Voice) => void, status?: () => void, speaker?: boolean}} [handlers]
+   *   voice?: (voice: import("./protocol.js").Voice) => void, status?: () => void, save?: () => void,
+   *   speaker?: boolean}} [handlers] `save` saves the text
    */
   constructor(wanted, handlers = {}) {
     this.handlers = handlers;
@@ -63,10 +75,12 @@ export class Room {
     /** @type {"" | "host" | "speaker" | "listener"} */
     this.role = "";
     this.demo = false;
-    /** whether the voice's delay is of interest */
-    this.voiceShown = false;
+    /** s that the text is kept after the end */
+    this.keep = 0;
     this._lateClauses = 0;
     this._wasOpen = false;
+    /** @type {Map<string, number>} notices that go by themselves */
+    this._passing = new Map();
     this._newest = 0; // of the log when we were welcomed: what is older comes as history
     this.connection = new Connection(fragment().token, wanted, {
       message: (message) => this._message(message),
@@ -103,9 +117,14 @@ export class Room {
         this.tell("refused", REFUSALS[message.code] ?? "error.engine");
         break;
       case "trouble":
-        this.tell(`trouble ${message.stage}`, "error.engine", { detail: message.code, passing: true });
+        this.tell(
+          `trouble ${message.stage}`,
+          message.replaced ? "trouble.replaced" : TROUBLES[message.stage] ?? "error.engine",
+          { detail: message.code, passing: true },
+        );
         break;
       case "lag":
+        this.delay.capture = message.stages.capture ?? 0;
         this._late(Boolean(message.misses?.length));
         break;
     }
@@ -129,6 +148,7 @@ export class Room {
     this.languages = message.languages;
     this.role = message.role;
     this.demo = message.demo;
+    this.keep = message.keep_s;
     if (this._wasOpen) this.tell("connection", hadText && !message.recovered ? "gap" : "back", { passing: true });
     else this.untell("connection");
     this._wasOpen = true;
@@ -137,7 +157,8 @@ export class Room {
   /** @param {string} code */
   _ended(code) {
     const key = /** @type {Key} */ (`room.ended.${code}`);
-    this.tell("ended", key, { home: true });
+    this.untell("connection");
+    this.tell("ended", key, { home: true, save: this.captions.segments.length > 0 });
   }
 
   /** One late clause is nothing to tell; a row of them is. @param {boolean} late */
@@ -171,7 +192,7 @@ export class Room {
     };
     this.tell("connection", "room.code.ask", {});
     this.notices.querySelector('[data-id="connection"]')?.append(
-      h("form", { class: "row", onsubmit: enter }, field, h("button", { type: "submit", class: "button primary" }, t("ok"))),
+      h("form", { class: "code-form", onsubmit: enter }, field, h("button", { type: "submit", class: "button primary" }, t("ok"))),
     );
     field.focus();
   }
@@ -184,16 +205,13 @@ export class Room {
     if (this.captions.ended || phase === "over") text = "";
     else if (phase === "lost") text = "…";
     else if (phase === "open") text = delay !== null && talking ? t("behind", { s: seconds(delay) }) : t("live");
-    if (delay !== null && this.delay.voice !== null && phase === "open" && this.voiceShown) {
-      text += ` · ${t("behind.voice", { s: seconds(this.delay.voice) })}`;
-    }
     if (this.state.textContent !== text) this.state.textContent = text;
   }
 
   /**
    * @param {string} id one notice of a kind at a time
    * @param {Key} key
-   * @param {{danger?: boolean, home?: boolean, passing?: boolean, detail?: string, again?: () => void,
+   * @param {{danger?: boolean, home?: boolean, save?: boolean, passing?: boolean, detail?: string,
    *   values?: Record<string, string | number>}} [options]
    */
   tell(id, key, options = {}) {
@@ -203,16 +221,15 @@ export class Room {
       this.notices.append(notice);
     }
     notice.className = `notice ${options.danger ? "danger" : ""}`;
-    const { again } = options;
     fill(
       notice,
       h("p", null, t(key, options.values)),
       options.detail ? h("p", { class: "quiet" }, options.detail) : null,
-      again ? button(t("again"), again) : null,
+      options.save && this.handlers.save ? button(t("save"), this.handlers.save, { icon: "save" }) : null,
       options.home ? h("a", { class: "button", href: "./" }, t("room.again")) : null,
     );
-    const shown = notice;
-    if (options.passing) setTimeout(() => shown.remove(), 6000);
+    clearTimeout(this._passing.get(id));
+    if (options.passing) this._passing.set(id, window.setTimeout(() => this.untell(id), PASSING_MS));
   }
 
   /** @param {string} id */

@@ -1,7 +1,7 @@
 // Sheets that several pages open: text and colours, saving the text.
 
-import { button, choice, h, icon, select, sheet, toggle } from "./dom.js";
-import { t } from "./i18n/index.js";
+import { button, choice, fill, h, icon, select, sheet, toggle } from "./dom.js";
+import { hours, t } from "./i18n/index.js";
 import { nativeName } from "./languages.js";
 import { prefs, remember, SIZES } from "./prefs.js";
 import { download, lines, write } from "./transcript.js";
@@ -40,55 +40,84 @@ export function openDisplay(changed = null) {
 }
 
 /**
- * @param {import("./captions.js").Captions} captions
+ * @param {import("./room.js").Room} room
  * @param {string} language
+ * @param {{languages?: string[], remote?: (format: string, language: string) => Promise<string>}} [more] languages that
+ * are not in the page, and how to get their text
  */
-export function openSave(captions, language) {
-  /** @type {"target" | "source" | "both"} */
-  let which = "target";
-  const from = captions.segments[0] ? captions.sourceLanguage(captions.segments[0]) : "";
-  const save = (/** @type {import("./transcript.js").Format} */ format) => {
-    const stamp = new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-");
-    download(`tsuyaku-${stamp}.${format}`, write(format, lines(captions, language, which)));
+export function openSave(room, language, { languages = [], remote } = {}) {
+  const { captions } = room;
+  const spoken = captions.spokenLanguage;
+  const read = captions.segments.length > 0;
+  /** @type {[string, string][]} what, and its name */
+  const choices = [];
+  if (read) choices.push(["target", nativeName(language)]);
+  if (spoken && !(read && spoken === language)) choices.push(["source", nativeName(spoken)]);
+  if (read && spoken && spoken !== language) choices.push(["both", t("save.both")]);
+  if (spoken) for (const code of languages) if (code !== spoken) choices.push([code, nativeName(code)]);
+  let which = choices[0]?.[0] ?? "";
+  const save = async (/** @type {import("./transcript.js").Format} */ format) => {
+    const local = which === "target" || which === "source" || which === "both" ? which : null;
+    try {
+      const text = local ? write(format, lines(captions, language, local)) : (await remote?.(format, which)) ?? "";
+      const stamp = new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-");
+      download(`tsuyaku-${stamp}${local ? "" : `-${which}`}.${format}`, text);
+    } catch {
+      room.tell("save", "error.server", { danger: true, passing: true });
+    }
   };
   /** @type {import("./transcript.js").Format[]} */
   const formats = ["txt", "srt", "vtt", "json"];
-  /** @type {[string, string][]} */
-  const languages = [["target", nativeName(language)]];
-  if (from && from !== language) languages.push(["source", nativeName(from)], ["both", t("save.both")]);
-  sheet(
+  if (!choices.length) return sheet(t("save"), t("close"), h("p", { class: "quiet" }, t("save.none")));
+  return sheet(
     t("save"),
     t("close"),
-    captions.segments.length === 0 ? h("p", { class: "quiet" }, t("save.none")) : null,
-    choice(t("save.languages"), languages, which, (value) => {
-      which = /** @type {typeof which} */ (value);
-    }),
-    h("div", { class: "row" }, formats.map((format) => button(format.toUpperCase(), () => save(format), { icon: "save" }))),
+    choices.length > 1 ? choice(t("save.languages"), choices, which, (value) => (which = value)) : null,
+    h("div", { class: "formats" }, formats.map((format) => button(format.toUpperCase(), () => void save(format), { icon: "save" }))),
+    h("p", { class: "quiet" }, room.keep ? t("kept.hours", { h: hours(room.keep) }) : t("kept")),
   );
 }
 
+const ROW = 5; // languages one tap away; the others are two
+
 /**
- * A row of languages; one tap chooses.
+ * A row of languages; one tap chooses. Where there are many, the person's own come first and the rest are in a sheet.
  * @param {string} label
- * @param {string[]} codes
+ * @param {string[]} codes best first
  * @param {string} value
  * @param {(code: string) => void} changed
  */
 export function languageRow(label, codes, value, changed) {
   const row = h("div", { class: "chips", role: "group", "aria-label": label });
-  for (const code of codes) {
-    const chip = h(
+  let chosen = value;
+  let near = codes.slice(0, codes.length > ROW + 1 ? ROW : codes.length);
+  /** @param {string} code @param {() => void} [after] */
+  const chip = (code, after) => {
+    const made = h(
       "button",
-      { type: "button", class: "chip", lang: code, "aria-pressed": String(code === value), onclick: () => choose(code) },
+      { type: "button", class: "chip", lang: code, "aria-pressed": String(code === chosen), onclick: () => {
+        choose(code);
+        after?.();
+      } },
       nativeName(code),
     );
-    chip.dataset.code = code;
-    row.append(chip);
-  }
-  const choose = (/** @type {string} */ code) => {
-    for (const chip of row.querySelectorAll("button")) chip.setAttribute("aria-pressed", String(chip.dataset.code === code));
-    changed(code);
+    made.dataset.code = code;
+    return made;
   };
+  const all = () => {
+    const dialog = sheet(t("listen.more"), t("close"), h("div", { class: "chips wrapped" }, [...codes].sort((a, b) => nativeName(a).localeCompare(nativeName(b))).map((code) => chip(code, () => dialog.close()))));
+  };
+  const draw = () => {
+    if (!near.includes(chosen)) near = [chosen, ...near.slice(0, -1)];
+    fill(row, near.map((code) => chip(code)), near.length < codes.length ? button(t("listen.more"), all, { class: "chip", id: "more-languages" }) : null);
+  };
+  const choose = (/** @type {string} */ code) => {
+    chosen = code;
+    changed(code);
+    if (!near.includes(code)) return draw();
+    for (const each of row.querySelectorAll("button")) each.setAttribute("aria-pressed", String(each.dataset.code === code));
+  };
+  draw();
   return row;
 }
 

@@ -26,7 +26,7 @@ export function channelKey(which) {
 export class Speaking {
   /**
    * @param {import("./connection.js").Connection} connection
-   * @param {{level?: (rms: number, peak: number) => void, ended?: () => void}} handlers
+   * @param {{level?: (rms: number, peak: number) => void, ended?: () => void, interrupted?: (now: boolean) => void}} handlers
    */
   constructor(connection, handlers) {
     this.connection = connection;
@@ -35,16 +35,19 @@ export class Speaking {
     this.channels = new Map();
     /** the channel that hears now; others get silence */
     this.active = "";
-    this.capture = new Capture(
-      (block) => this._block(block),
-      () => handlers.ended?.(),
-    );
+    this.capture = new Capture({
+      block: (block) => this._block(block),
+      gap: (ms) => this._gap(ms),
+      ended: () => handlers.ended?.(),
+      interrupted: (now) => handlers.interrupted?.(now),
+    });
     this.running = false;
   }
 
   /** @param {import("./capture.js").SourceChoice} source */
   async start(source) {
     await this.capture.start(source);
+    this.connection.captureMs = this.capture.delayMs;
     this.running = true;
   }
 
@@ -71,6 +74,11 @@ export class Speaking {
         channel.uplink.push(new Int16Array(samples.length));
       } else channel.uplink.skip(samples.length);
     }
+  }
+
+  /** Time passed in which no sound could be had. @param {number} ms */
+  _gap(ms) {
+    for (const { uplink } of this.channels.values()) uplink.skip(Math.round((ms / 1000) * SAMPLE_RATE));
   }
 
   /** @param {import("./protocol.js").ServerMessage} message */
@@ -101,6 +109,7 @@ export class Speaking {
   /** Nothing more will be said; the last words are still sent. */
   async stop() {
     this.running = false;
+    this.connection.captureMs = 0;
     await this.capture.stop();
     for (const { uplink, forget } of this.channels.values()) {
       uplink.stop();

@@ -1,6 +1,7 @@
 // The text as a file, made here from what the page has: TXT, SRT, WebVTT or JSON.
 
 import { direction } from "./languages.js";
+import { STOP } from "./paragraphs.js";
 
 const LINE_CELLS = 42; // a full-width character takes two
 const LINES = 2;
@@ -18,6 +19,7 @@ const SHORTEST_MS = 1000;
  * @returns {Line[]}
  */
 export function lines(captions, language, which) {
+  if (which === "source" && captions.segments.length === 0) return sentences(captions);
   return captions.segments
     .map((segment) => {
       const source = captions.source(segment);
@@ -32,6 +34,24 @@ export function lines(captions, language, which) {
       return { start: segment.start, end: segment.end, channel: segment.channel, texts };
     })
     .filter((line) => line.texts.length > 0);
+}
+
+/** What was said where nothing is translated here. @param {import("./captions.js").Captions} captions */
+function sentences(captions) {
+  /** @type {Line[]} */
+  const made = [];
+  for (const [channel, { words }] of captions.channels) {
+    let open = false;
+    for (const { text, language, start, end } of words) {
+      const last = made.at(-1);
+      if (last && open) {
+        last.end = end;
+        last.texts = [[language, `${last.texts[0]?.[1] ?? ""}${text}`]];
+      } else made.push({ start, end, channel, texts: [[language, text.trimStart()]] });
+      open = !STOP.test(text);
+    }
+  }
+  return made;
 }
 
 /**

@@ -46,3 +46,7 @@ export const said = (from, key, values = {}) =>
 /** @param {number} milliseconds one digit of seconds, as the interface writes numbers */
 export const seconds = (milliseconds) =>
   (Math.max(0, milliseconds) / 1000).toLocaleString(current, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+/** @param {number} s as hours, with the word for it */
+export const hours = (s) =>
+  new Intl.NumberFormat(current, { style: "unit", unit: "hour", unitDisplay: "long", maximumFractionDigits: 1 }).format(s / 3600);

@@ -1,8 +1,8 @@
 // Captions first; the voice, the text so far and the colours are one tap away.
 
-import { button, fill, h, icon, relabel, sheet, toggle } from "../dom.js";
+import { button, fill, h, relabel, sheet, toggle } from "../dom.js";
 import { History } from "../history.js";
-import { setUp, seconds, t } from "../i18n/index.js";
+import { hours, setUp, seconds, t } from "../i18n/index.js";
 import { nativeName, ordered, preferred } from "../languages.js";
 import { LatencyPanel } from "../latency.js";
 import { BEHIND_S, Playback } from "../playback.js";
@@ -25,6 +25,7 @@ const opus = await opusWorks();
 
 const room = new Room(wanted(), {
   message: take,
+  save: () => openSave(room, language),
   voice: (voice) => {
     arrivals.set(`${voice.channel}/${voice.segment}/${voice.language}`, performance.now());
     if (arrivals.size > 100) arrivals.delete([...arrivals.keys()][0] ?? "");
@@ -44,6 +45,7 @@ const original = new Original();
 
 const hint = h("p", { class: "hint" }, t("waiting.speaker"));
 const catching = h("p", { class: "catching", role: "status" });
+const voiceDelay = h("p", { class: "voice-delay", id: "voice-delay" });
 const voiceButton = button(t("voice.on"), () => void switchVoice(), { icon: "sound", class: "primary", id: "voice", pressed: false });
 const volume = h("input", {
   type: "range",
@@ -74,12 +76,12 @@ fill(
     room.state,
     h("span", { class: "spring" }),
     button(t("display"), () => openDisplay(redraw), { icon: "text", quiet: true, id: "display" }),
-    button(t("save"), () => openSave(room.captions, language), { icon: "save", quiet: true, id: "save" }),
+    button(t("save"), () => openSave(room, language), { icon: "save", quiet: true, id: "save" }),
     button(t("more"), openMore, { icon: "more", quiet: true, id: "more" }),
   ),
   room.notices,
   h("div", { class: "stage" }, past, newest, h("div", { class: "lines" }, hint, roll.element), history.log),
-  h("footer", { class: "bar bottom" }, chips, h("div", { class: "voice" }, voiceButton, volume), catching),
+  h("footer", { class: "bar bottom" }, chips, h("div", { class: "voice" }, voiceButton, volume), voiceDelay, catching),
 );
 room.captions.changed = () => update();
 history.show(language);
@@ -88,7 +90,8 @@ room.open();
 app.dataset.ready = "yes";
 void awake.hold();
 addEventListener("resize", redraw);
-Object.assign(window, { tsuyaku: { room, playback, roll, text: () => room.captions.text(language) } });
+setInterval(tellVoiceDelay, 500);
+Object.assign(window, { tsuyaku: { room, playback, roll, panel, text: () => room.captions.text(language) } });
 
 function wanted() {
   return { captions: [language], voices: withVoice ? [language] : [], source: true, tentative: true, opus };
@@ -107,24 +110,40 @@ function take(message) {
   if (message.type === "welcome") choose(message.languages);
   else if (message.type === "lag") panel.add(message, room.connection.oneWay);
   else if (message.type === "opened" && room.demo && room.isLive(message)) original.play(new URL("api/sample.wav", document.baseURI));
-  else if (message.type === "ended") original.stop();
+  else if (message.type === "ended") over();
+}
+
+/** No other language can be had now, and nothing will be spoken. */
+function over() {
+  original.stop();
+  chips.hidden = true;
+  if (!withVoice) voiceButton.hidden = true;
 }
 
 /** @param {string[]} available */
 function choose(available) {
   if (!available.includes(language)) {
     const fallback = preferred().find((code) => available.includes(code)) ?? available[0];
-    if (fallback) change(fallback);
+    if (fallback) {
+      room.tell("language", "listen.not-offered", { values: { wanted: nativeName(language), shown: nativeName(fallback) } });
+      change(fallback, false);
+    }
   }
   const codes = ordered(available);
   const first = [language, ...codes.filter((code) => code !== language)];
   if (!chips.childElementCount) fill(chips, languageRow(t("listen.languages"), first, language, change));
 }
 
-/** @param {string} code */
-function change(code) {
+/**
+ * @param {string} code
+ * @param {boolean} [chosen] by the person
+ */
+function change(code, chosen = true) {
   language = code;
-  remember({ reads: code });
+  if (chosen) {
+    remember({ reads: code });
+    room.untell("language");
+  }
   document.title = `${nativeName(code)} · Tsuyaku`;
   playback.clear();
   room.connection.want(wanted());
@@ -142,7 +161,6 @@ async function switchVoice() {
     withVoice = false;
     room.tell("voice", "error.worklet");
   }
-  room.voiceShown = withVoice;
   voiceButton.setAttribute("aria-pressed", String(withVoice));
   relabel(voiceButton, withVoice ? "silent" : "sound", t(withVoice ? "voice.off" : "voice.on"));
   volume.hidden = !withVoice;
@@ -169,6 +187,12 @@ function behind({ waiting, skipped }) {
   if (text !== catching.textContent && (text || waiting > 0)) catching.textContent = text;
 }
 
+function tellVoiceDelay() {
+  const { voice } = room.delay;
+  const text = withVoice && voice !== null && !room.captions.ended ? t("behind.voice", { s: seconds(voice) }) : "";
+  if (voiceDelay.textContent !== text) voiceDelay.textContent = text;
+}
+
 function redraw() {
   history.show(language);
   roll.show(language);
@@ -186,13 +210,15 @@ function toEnd() {
 
 function openMore() {
   sheet(
-    t("latency"),
+    t("more"),
     t("close"),
     toggle(t("display.source"), withSource, (on) => {
       withSource = on;
       history.show(language);
     }),
-    h("p", { class: "quiet" }, icon("clock"), t("latency.note")),
+    h("p", { class: "quiet", id: "kept" }, room.keep ? t("kept.hours", { h: hours(room.keep) }) : t("kept")),
+    h("h3", null, t("latency")),
+    h("p", { class: "quiet" }, t("latency.note")),
     panel.element,
   );
 }

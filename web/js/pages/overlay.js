@@ -1,5 +1,6 @@
 // Captions alone, on nothing: for OBS and projectors. Parameters behind the token: lang, size (px), lines, position
-// (bottom or top), align (left or center), shade (0 or 1), source (1 shows what was said instead).
+// (bottom or top), align (left or center), shade (0 or 1), code (of the room). Nothing but captions is ever shown, unless
+// the overlay cannot have any: then its operator reads why.
 
 import { setUp } from "../i18n/index.js";
 import { preferred } from "../languages.js";
@@ -24,7 +25,9 @@ root.style.setProperty("--overlay-size", `${between("size", 12, 200, 42)}px`);
 root.style.setProperty("--lines", String(Math.round(between("lines", 1, 6, 2))));
 
 const wanted = () => ({ captions: [language], voices: [], source: false, tentative: true, opus: false });
+/** @type {Room} */
 const room = new Room(wanted(), {
+  status: () => (room.notices.hidden = room.connection.status.phase !== "over" || room.captions.segments.length > 0),
   message: (message) => {
     if (message.type !== "welcome" || message.languages.includes(language)) return;
     language = message.languages[0] ?? language;
@@ -37,7 +40,9 @@ room.captions.changed = () => {
   roll.update();
   root.dataset.empty = String(room.captions.segments.length === 0 && room.captions.tails.size === 0);
 };
-app.append(roll.element);
+room.connection.code = option("code");
+room.notices.hidden = true;
+app.append(room.notices, roll.element);
 roll.show(language);
 room.open();
 app.dataset.ready = "yes";

@@ -1,14 +1,15 @@
 // The person who speaks: sound in, what is understood, who follows.
 
-import { info } from "../api.js";
+import { info, transcript } from "../api.js";
 import { CaptureError, microphones, obstacle } from "../capture.js";
-import { button, choice, fill, h, relabel, select, sheet } from "../dom.js";
-import { seconds, setUp, t } from "../i18n/index.js";
-import { invitation } from "../invite.js";
-import { direction, nativeName, ordered, preferred } from "../languages.js";
+import { button, choice, fill, h, relabel, select } from "../dom.js";
+import { Heard } from "../heard.js";
+import { Host } from "../host.js";
+import { hours, seconds, setUp, t } from "../i18n/index.js";
+import { nativeName, ordered, preferred } from "../languages.js";
 import { LatencyPanel } from "../latency.js";
 import { apply, prefs, remember } from "../prefs.js";
-import { fragment, link, Room } from "../room.js";
+import { fragment, Room } from "../room.js";
 import { Awake, brand, languageSelect, openDisplay, openSave } from "../settings.js";
 import { Speaking } from "../speaking.js";
 
@@ -16,6 +17,7 @@ import { Speaking } from "../speaking.js";
 
 const QUIET = 0.003; // root mean square below which hardly anything arrives
 const QUIET_BLOCKS = 125; // 5 s
+const LOUD_MS = 3000; // that the advice to move back stays after the last clipped sound
 
 apply();
 await setUp();
@@ -31,24 +33,39 @@ let language = [asked.get("lang") ?? "", prefs.speaks, ...preferred()].find((cod
 let file = null;
 let paused = false;
 let quiet = 0;
+let loudAt = -Infinity;
+/** @type {string[]} that somebody reads or hears */
+let followed = [];
 
-const room = new Room({ captions: [], voices: [], source: true, tentative: true, opus: false }, { message: take, status, speaker: true });
+const room = new Room(
+  { captions: [], voices: [], source: true, tentative: true, opus: false },
+  { message: take, status, save, speaker: true },
+);
 room.connection.code = asked.get("code") ?? "";
-const speaking = new Speaking(room.connection, { level, ended: () => void stop() });
+const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted });
 const awake = new Awake();
 const panel = new LatencyPanel();
+const host = new Host(room);
+const heard = new Heard(room.captions, t("speak.transcript"), t("speak.nothing"));
 
-const meter = h("div", { class: "meter", role: "meter", "aria-label": t("speak.level"), "aria-valuemin": "0", "aria-valuemax": "100" }, h("span", null));
+const meter = h("div", { class: "meter", role: "meter", "aria-label": t("speak.level"), "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": "0" }, h("span", null));
 const advice = h("p", { class: "advice", role: "status" });
-const heard = h("p", { class: "heard", role: "log", "aria-label": t("speak.transcript") });
-const tail = h("p", { class: "heard tentative", "aria-hidden": "true" });
-const empty = h("p", { class: "quiet" }, t("speak.nothing"));
-const transcript = h("div", { class: "transcript", tabindex: "0", role: "region", "aria-label": t("speak.transcript") }, heard, tail, empty);
 const audience = h("p", { class: "audience", id: "audience" }, t("speak.audience.none"));
-const followed = h("ul", { class: "followed" });
-const invite = h("div", { id: "invite" });
+const languages = h("ul", { class: "followed" });
+const kept = h("p", { class: "quiet", id: "kept" }, t("kept"));
 const controls = h("div", { class: "controls" });
 const pending = h("p", { class: "quiet", id: "pending" });
+const others = h(
+  "aside",
+  { class: "card", "aria-label": t("speak.invite") },
+  h("h2", null, t("speak.invite")),
+  host.invitation,
+  audience,
+  languages,
+  kept,
+  h("details", null, h("summary", null, t("latency")), panel.element),
+  host.element,
+);
 
 fill(
   app,
@@ -60,32 +77,22 @@ fill(
     room.state,
     h("span", { class: "spring" }),
     button(t("display"), () => openDisplay(), { icon: "text", quiet: true }),
-    button(t("save"), () => openSave(room.captions, language), { icon: "save", quiet: true }),
+    button(t("save"), save, { icon: "save", quiet: true, id: "save" }),
   ),
   room.notices,
   h(
     "div",
     { class: "columns" },
-    h("section", { class: "card speaking", "aria-label": t("speak.title") }, controls, meter, advice, transcript, pending),
-    h(
-      "aside",
-      { class: "card", "aria-label": t("speak.invite") },
-      h("h2", null, t("speak.invite")),
-      invite,
-      audience,
-      followed,
-      h("p", { class: "quiet", id: "kept" }, t("speak.kept")),
-      h("details", null, h("summary", null, t("latency")), panel.element),
-      h("div", { id: "host" }),
-    ),
+    h("section", { class: "card speaking", "aria-label": t("speak.title") }, h("div", { class: "at-hand" }, controls, meter, advice), heard.element, pending),
+    others,
   ),
 );
 setup();
-room.captions.changed = draw;
+room.captions.changed = () => heard.draw();
 room.open();
 app.dataset.ready = "yes";
 setInterval(told, 500);
-Object.assign(window, { tsuyaku: { room, speaking, text: said } });
+Object.assign(window, { tsuyaku: { room, speaking, panel, text: said } });
 
 function setup() {
   const start = button(t("speak.start"), () => void begin(start), { icon: "mic", class: "primary big", id: "start" });
@@ -120,7 +127,7 @@ function setup() {
   );
   show();
   meter.hidden = true;
-  transcript.hidden = !said();
+  heard.element.hidden = !said();
   const blocked = obstacle();
   if (blocked) complain(blocked);
 }
@@ -145,9 +152,9 @@ async function begin(start) {
     relabel(pause, paused ? "mic" : "pause", t(paused ? "speak.resume" : "speak.pause"));
     pause.setAttribute("aria-pressed", String(paused));
     advice.textContent = paused ? t("speak.paused") : "";
-  }, { icon: "pause", id: "pause", pressed: false });
-  fill(controls, h("div", { class: "row" }, pause, button(t("speak.stop"), () => void stop(), { icon: "stop", class: "danger", id: "stop" })));
-  meter.hidden = transcript.hidden = false;
+  }, { icon: "pause", class: "primary big", id: "pause", pressed: false });
+  fill(controls, h("div", { class: "pair" }, pause, button(t("speak.stop"), () => void stop(), { icon: "stop", class: "danger big", id: "stop" })));
+  meter.hidden = heard.element.hidden = false;
   if (source === "microphone") advice.textContent = t(speaking.capture.settings.echoCancellation ? "speak.echo.on" : "speak.echo.off");
   pause.focus();
 }
@@ -158,7 +165,34 @@ async function stop() {
   awake.release();
   paused = false;
   advice.textContent = "";
+  if (room.captions.ended) return;
   setup();
+}
+
+/** A file is over; a microphone or a tab has gone. */
+async function lost() {
+  const wasFile = source === "file";
+  await stop();
+  if (!wasFile) complain(new CaptureError("mic-lost"));
+}
+
+/** @param {boolean} now */
+function interrupted(now) {
+  if (now) room.tell("interrupted", "error.mic-interrupted", { danger: true });
+  else room.untell("interrupted");
+}
+
+/** The room is over: what remains is its text. */
+async function over() {
+  await stop();
+  fill(controls, h("p", null, t("speak.over")));
+  meter.hidden = true;
+  others.hidden = true;
+}
+
+function save() {
+  const remote = (/** @type {string} */ format, /** @type {string} */ code) => transcript(room.connection.token, format, code);
+  openSave(room, language, { languages: followed, remote });
 }
 
 /** @param {CaptureError} error */
@@ -177,53 +211,31 @@ function level(rms, peak) {
   meter.setAttribute("aria-valuenow", String(Math.round(shown * 100)));
   if (paused) return;
   quiet = rms < QUIET ? quiet + 1 : 0;
-  if (peak > 0.99) advice.textContent = t("speak.clipping");
-  else if (quiet === QUIET_BLOCKS) advice.textContent = t("speak.quiet");
+  const now = performance.now();
+  if (peak > 0.99) {
+    loudAt = now;
+    advice.textContent = t("speak.clipping");
+  } else if (advice.textContent === t("speak.clipping") && now - loudAt > LOUD_MS) advice.textContent = "";
+  if (quiet === QUIET_BLOCKS) advice.textContent = t("speak.quiet");
   else if (quiet === 0 && advice.textContent === t("speak.quiet")) advice.textContent = "";
 }
 
 /** @param {import("../protocol.js").ServerMessage} message */
 function take(message) {
   speaking.take(message);
-  if (message.type === "links") return links(message);
+  if (message.type === "links") return host.take(message);
   if (message.type === "state") return state(message);
   if (message.type === "lag") panel.add(message, room.connection.oneWay);
-  if (message.type === "welcome" && message.keep_s) {
-    /** @type {HTMLElement} */ (document.getElementById("kept")).textContent = t("speak.kept.hours", { h: message.keep_s / 3600 });
-  }
+  if (message.type === "welcome") kept.textContent = message.keep_s ? t("kept.hours", { h: hours(message.keep_s) }) : t("kept");
   if (message.type === "welcome" && message.role === "listener") room.tell("role", "error.role", { danger: true, home: true });
-  if (message.type === "ended") void stop();
-}
-
-/** @param {import("../protocol.js").Links} tokens */
-function links(tokens) {
-  const url = link("listen", tokens.listener);
-  fill(invite, invitation(url, t("speak.invite.note")), room.connection.code ? h("p", { class: "code" }, t("speak.code", { code: room.connection.code })) : null);
-  const overlay = link("overlay", tokens.listener, { lang: "pt", size: "48", lines: "2" });
-  fill(
-    /** @type {HTMLElement} */ (document.getElementById("host")),
-    h(
-      "details",
-      null,
-      h("summary", null, t("more")),
-      h("p", null, h("a", { href: overlay, target: "_blank", rel: "noopener noreferrer" }, t("speak.overlay"))),
-      button(t("speak.co-speaker"), () => sheet(t("speak.co-speaker"), t("close"), invitation(link("speak", tokens.speaker), t("speak.co-speaker.note"))), { icon: "people" }),
-      h("p", { class: "quiet" }, t("speak.new-link.note")),
-      h(
-        "div",
-        { class: "row" },
-        button(t("speak.new-link"), () => room.connection.send({ type: "rotate", role: "listener" }), { icon: "repeat" }),
-        button(t("speak.end-room"), () => room.connection.send({ type: "close" }), { icon: "close", class: "danger", id: "end-room" }),
-      ),
-    ),
-  );
+  if (message.type === "ended") void over();
 }
 
 /** @param {import("../protocol.js").State} message */
 function state(message) {
   audience.textContent = message.listeners ? t("speak.audience", { n: message.listeners }) : t("speak.audience.none");
-  const codes = [...new Set([...Object.keys(message.captions), ...Object.keys(message.voices)])];
-  fill(followed, codes.map((code) => h("li", null, h("span", { lang: code }, nativeName(code)), h("span", { class: "quiet" }, String(Math.max(message.captions[code] ?? 0, message.voices[code] ?? 0))))));
+  followed = [...new Set([...Object.keys(message.captions), ...Object.keys(message.voices)])];
+  fill(languages, followed.map((code) => h("li", null, h("span", { lang: code }, nativeName(code)), h("span", { class: "quiet" }, String(Math.max(message.captions[code] ?? 0, message.voices[code] ?? 0))))));
 }
 
 function status() {
@@ -233,18 +245,6 @@ function status() {
 /** All committed words of everybody who speaks here, as one text. */
 function said() {
   return [...room.captions.channels.values()].flatMap((channel) => channel.words.map((word) => word.text)).join("");
-}
-
-function draw() {
-  const text = said();
-  const open = [...room.captions.channels.keys()].map((number) => room.captions.sourceTail(number)).join("");
-  const code = [...room.captions.channels.values()].at(-1)?.words.at(-1)?.language ?? language;
-  heard.lang = tail.lang = code === "auto" ? "" : code;
-  heard.dir = tail.dir = direction(code);
-  if (heard.textContent !== text) heard.textContent = text;
-  tail.textContent = open;
-  empty.hidden = Boolean(text || open);
-  if (transcript.scrollHeight - transcript.scrollTop - transcript.clientHeight < 200) transcript.scrollTop = transcript.scrollHeight;
 }
 
 function told() {

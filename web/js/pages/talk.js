@@ -41,7 +41,7 @@ const opus = await opusWorks();
 
 const room = new Room(wanted(), { message: take, status, voice: (voice) => playback.play(voice), speaker: true });
 const playback = new Playback({ progress: ({ waiting }) => waiting > 0.02 && (soundedAt = performance.now()) });
-const speaking = new Speaking(room.connection, { level });
+const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted });
 const awake = new Awake();
 /** @type {Half[]} */
 let halves = [];
@@ -145,9 +145,9 @@ async function half(code, which) {
     h(
       "div",
       { class: "row spread" },
-      button(said(words, "talk.repeat"), () => playback.repeat(), { icon: "repeat", quiet: true }),
+      button(said(words, "talk.repeat"), () => playback.repeat(code), { icon: "repeat", class: "stacked" }),
       press,
-      button(said(words, "talk.large"), () => large(code, which), { icon: "large", quiet: true }),
+      button(said(words, "talk.large"), () => large(code, which), { icon: "large", class: "stacked" }),
     ),
   );
   /** @type {Half} */
@@ -240,17 +240,21 @@ function large(code, which) {
 function phrases() {
   const history = new History(room.captions, { source: () => true });
   history.show(mine);
-  const save = button(t("save"), () => openSave(room.captions, mine), { icon: "save" });
+  const save = button(t("save"), () => openSave(room, mine), { icon: "save" });
   sheet(t("talk.phrases"), t("close"), history.element, save);
 }
 
-async function end() {
+async function stop() {
   started = automatic = false;
   speaking.active = "";
   halves = [];
   playback.stop();
   awake.release();
   await speaking.stop();
+}
+
+async function end() {
+  await stop();
   room.connection.send({ type: "close" });
   location.href = "./";
 }
@@ -270,6 +274,19 @@ function take(message) {
 
 function status() {
   if (room.connection.status.phase === "lost") speaking.disconnected();
+}
+
+/** The microphone has gone: back to where one is chosen. */
+async function lost() {
+  await stop();
+  setup();
+  complain(new CaptureError("mic-lost"));
+}
+
+/** @param {boolean} now */
+function interrupted(now) {
+  if (now) room.tell("interrupted", "error.mic-interrupted", { danger: true });
+  else room.untell("interrupted");
 }
 
 /** @param {CaptureError} error */

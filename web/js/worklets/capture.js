@@ -3,6 +3,7 @@
 import { Resampler } from "../resample.js";
 
 const BLOCK = 640; // samples at 16 kHz: 40 ms, two Opus packets
+const GAP_MS = 1000; // between two calls: the device was taken away, not late
 
 class Capture extends AudioWorkletProcessor {
   constructor() {
@@ -12,22 +13,20 @@ class Capture extends AudioWorkletProcessor {
     this.filled = 0;
     this.peak = 0;
     this.square = 0;
-    this.muted = false;
-    this.port.onmessage = (event) => {
-      if (event.data === "flush") this.flush();
-      else this.muted = event.data === "mute";
-    };
+    this.calledAt = 0;
+    this.port.onmessage = () => this.flush();
   }
 
   /** @param {Float32Array[][]} inputs */
   process(inputs) {
+    const now = Date.now();
+    if (this.calledAt && now - this.calledAt > GAP_MS) this.port.postMessage({ gap: now - this.calledAt });
+    this.calledAt = now;
     const channels = inputs[0];
     const first = channels?.[0];
     if (!channels || !first) return true;
     const mono = new Float32Array(first.length);
-    if (!this.muted) {
-      for (const channel of channels) for (let i = 0; i < mono.length; i += 1) mono[i] += channel[i] / channels.length;
-    }
+    for (const channel of channels) for (let i = 0; i < mono.length; i += 1) mono[i] += channel[i] / channels.length;
     this.take(this.resampler.process(mono));
     return true;
   }
