@@ -110,8 +110,11 @@ def playwright() -> Iterator[Playwright]:
         yield made
 
 
-def launch(playwright: Playwright, *arguments: str) -> Browser:
-    return playwright.chromium.launch(executable_path=chromium(), args=[*QUIET, *arguments])
+def launch(playwright: Playwright, *arguments: str, without: tuple[str, ...] = ()) -> Browser:
+    """`without`: of Playwright's own arguments."""
+    return playwright.chromium.launch(
+        executable_path=chromium(), args=[*QUIET, *arguments], ignore_default_args=list(without)
+    )
 
 
 @pytest.fixture(scope="session")

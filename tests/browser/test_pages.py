@@ -2,137 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute
+from playwright.sync_api import Browser, Playwright, WebSocketRoute
 
 from tests.browser.conftest import OUT, ROOT, Running, evaluates, launch, until, watched
+from tests.browser.scripted import PAGES, SENTENCES, SIZES, address, caption, conversation, play, show
 
 pytestmark = pytest.mark.browser
 
 CHECKS = Path(__file__).parent / "node_modules"
-BUDGET = 150_000  # bytes, uncompressed, before audio
-PAGES = ("start", "speak", "listen", "talk", "overlay")
-SIZES = {"phone": {"width": 390, "height": 844}, "desktop": {"width": 1280, "height": 800}}
+BUDGET = 150_000  # bytes as they travel, before audio
 SAID = '<img src=x onerror="document.title=\'broken\'"><script>document.title="broken"</script>'
-SENTENCES = (
-    ("Good morning, and welcome to the harbour.", "Bom dia e bem-vindos ao porto."),
-    ("The ferry leaves at half past nine.", "A balsa sai às nove e meia."),
-    ("If you miss it, the next one leaves an hour later.", "Se você a perder, a próxima sai uma hora depois."),
-    ("Please keep your ticket until you are on board.", "Guarde a passagem até estar a bordo."),
-)
-
-
-def caption(sequence: int, segment: int, text: str, language: str = "pt", **changes: Any) -> dict[str, Any]:
-    begin = 3000.0 * segment
-    return {
-        "type": "caption",
-        "sequence": sequence,
-        "channel": 1,
-        "language": language,
-        "segment": segment,
-        "text": text,
-        "final": True,
-        "same": False,
-        "start_ms": begin,
-        "end_ms": begin + 2800,
-        "emitted_ms": begin + 4000,
-        **changes,
-    }
-
-
-def conversation() -> list[dict[str, Any]]:
-    log: list[dict[str, Any]] = [
-        {"type": "opened", "sequence": 1, "channel": 1, "language": "en", "name": "", "room_ms": 0}
-    ]
-    for segment, (source, target) in enumerate(SENTENCES):
-        begin = 3000.0 * segment
-        words = {"type": "words", "sequence": 2 * segment + 2, "channel": 1, "language": "en", "text": f" {source}"}
-        log.append({**words, "start_ms": begin, "end_ms": begin + 2800, "emitted_ms": begin + 3500})
-        log.append(caption(2 * segment + 3, segment, f" {target}"))
-        english = caption(2 * segment + 100, segment, f" {source}", "en", same=True)
-        log.append(english)
-    tail = {"type": "tail", "channel": 1, "translated": True, "segment": 4}
-    log.append({**tail, "language": "pt", "text": " O café fica no convés de"})
-    log.append(
-        {
-            "type": "tail",
-            "channel": 1,
-            "translated": False,
-            "segment": -1,
-            "language": "en",
-            "text": " The café is on the upper",
-        }
-    )
-    return log
-
-
-def play(page: Page, messages: list[dict[str, Any]], role: str = "listener") -> list[dict[str, Any]]:
-    """Answers the page's socket itself, for what a voice cannot be made to say. Returns what the page sends."""
-    sent: list[dict[str, Any]] = []
-
-    def connected(socket: WebSocketRoute) -> None:
-        def answer(frame: str | bytes) -> None:
-            if isinstance(frame, bytes):
-                return
-            message = json.loads(frame)
-            sent.append(message)
-            if message["type"] == "hello":
-                socket.send(
-                    json.dumps(
-                        {
-                            "type": "welcome",
-                            "version": 1,
-                            "role": role,
-                            "epoch": "e",
-                            "sequence": len(messages),
-                            "recovered": False,
-                            "languages": ["en", "pt", "ja", "es", "fr", "de", "ar"],
-                            "keep_s": 0,
-                            "demo": False,
-                        }
-                    )
-                )
-                if role == "host":
-                    socket.send(json.dumps({"type": "links", "speaker": "s" * 32, "listener": "l" * 32}))
-                    socket.send(
-                        json.dumps(
-                            {"type": "state", "listeners": 12, "captions": {"pt": 7, "ja": 5}, "voices": {"pt": 2}}
-                        )
-                    )
-                for each in messages:
-                    socket.send(json.dumps(each))
-            elif message["type"] == "start":
-                socket.send(json.dumps({"type": "started", "key": message["key"], "channel": 1, "position": 0}))
-            elif message["type"] == "ping":
-                socket.send(json.dumps({"type": "pong", "id": message["id"]}))
-
-        socket.on_message(answer)
-
-    page.route_web_socket("**/ws", connected)
-    return sent
-
-
-def address(server: Running, name: str) -> str:
-    if name == "start":
-        return server.url
-    return f"{server.url}{name}#{'t' * 32}&lang={'en' if name == 'speak' else 'pt'}"
-
-
-def show(page: Page, server: Running, name: str) -> None:
-    play(page, [] if name == "talk" else conversation(), "host" if name in ("speak", "talk") else "listener")
-    page.goto(address(server, name))
-    page.wait_for_selector("#app[data-ready]", state="attached")
-    if name in ("speak", "talk"):
-        page.click("#start")
-        page.wait_for_selector("#pause, #talk-mine")
-    if name in ("listen", "overlay"):
-        evaluates(page, "document.querySelector('.flow').innerText.includes('convés')")
 
 
 @pytest.fixture(scope="session")
@@ -215,11 +99,13 @@ def test_screen_readers_hear_committed_text_only(server: Running, browser: Brows
 def test_language_is_switched_in_one_tap(server: Running, browser: Browser) -> None:
     with watched(browser, server.url, viewport=SIZES["phone"]) as pages:
         page = pages.page()
-        sent = play(page, conversation())
+        script = play(page, conversation())
         page.goto(address(server, "listen"))
         page.get_by_role("button", name="English").click()
         evaluates(page, "document.querySelector('.flow').innerText.includes('ticket')")
-        assert sent[-2]["wanted"]["captions"] == ["en"]
+        until(lambda: script.sent[-2:-1] and "wanted" in script.sent[-2], 10, "another language is asked for")
+        assert script.sent[-2]["wanted"]["captions"] == ["en"]
+        page.click("#more-languages")
         page.get_by_role("button", name="العربية").click()
         evaluates(page, "document.querySelector('.flow').dir === 'rtl'")
 
@@ -285,6 +171,7 @@ def test_insecure_page_says_what_to_do(server: Running, browser: Browser) -> Non
         (4401, "This link does not work any more"),
         (4403, "This link may read and listen, not speak"),
         (4410, "This room has ended"),
+        (4423, "Too many wrong codes"),
         (4426, "The page is older than the server"),
         (4429, "because it sent too much"),
         (4503, "The server is full at the moment"),
@@ -324,7 +211,7 @@ def test_trouble_of_an_engine_is_told_and_captions_go_on(server: Running, browse
         trouble = {"type": "trouble", "channel": 1, "stage": "speak", "language": "pt", "code": "voice-missing"}
         play(page, [*conversation(), trouble])
         page.goto(address(server, "listen"))
-        page.get_by_text("A part of the translator has failed").wait_for()
+        page.get_by_text("The voice does not work at the moment").wait_for()
         assert "bordo" in page.locator(".flow").inner_text()
 
 

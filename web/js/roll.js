@@ -24,6 +24,7 @@ export class Roll {
     this.flow = h("div", { class: "flow" });
     // What changes all the time is not for screen readers: the log beside it has the committed text.
     this.element = h("div", { class: "roll", "aria-hidden": "true" }, this.flow);
+    new ResizeObserver(() => this._wrapped()).observe(this.element);
     this.language = "";
     this.paragraphs = new Paragraphs(captions, "");
     /** @type {Map<string, {element: HTMLElement, done: Text, open: HTMLElement}>} by first segment */
@@ -47,6 +48,13 @@ export class Roll {
     this._shown.clear();
     this.flow.replaceChildren();
     this._move(0);
+    this._opening = true;
+    this.update();
+  }
+
+  /** Lines end elsewhere now. */
+  _wrapped() {
+    this._offset = 0;
     this._opening = true;
     this.update();
   }
@@ -132,7 +140,9 @@ export class Roll {
   _scroll() {
     clearTimeout(this._later);
     const line = Number.parseFloat(getComputedStyle(this.flow).lineHeight) || 1;
-    const room = Math.floor(this.element.getBoundingClientRect().height / line + 0.1);
+    const height = this.element.clientHeight;
+    const room = Math.max(1, Math.floor(height / line + 0.1));
+    this.element.style.clipPath = `inset(0 -1em ${Math.max(0, height - room * line)}px)`; // no half of a line
     const target = Math.max(this._offset, Math.round(this.flow.getBoundingClientRect().height / line) - room);
     if (this._opening) {
       this._opening = this.flow.childElementCount === 0;

@@ -89,7 +89,6 @@ roll.show(language);
 room.open();
 app.dataset.ready = "yes";
 void awake.hold();
-addEventListener("resize", redraw);
 setInterval(tellVoiceDelay, 500);
 Object.assign(window, { tsuyaku: { room, playback, roll, panel, text: () => room.captions.text(language) } });
 

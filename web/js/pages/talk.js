@@ -22,6 +22,8 @@ import { Speaking } from "../speaking.js";
  *   words: import("../i18n/index.js").Dictionary}} Half
  */
 
+const LARGEST = 7; // rem, of a text that is held up to somebody
+const SMALLEST = 1.5;
 const ECHO_MS = 350; // that the room still sounds after the loudspeaker
 
 apply();
@@ -235,6 +237,11 @@ function large(code, which) {
   const dialog = sheet(said(words, "talk.large"), said(words, "close"), h("p", { class: "poster", lang: shown, dir: direction(shown) }, text || "…"));
   dialog.classList.add("full");
   dialog.classList.toggle("turned", !each && which === "mine");
+  const poster = /** @type {HTMLElement} */ (dialog.querySelector(".poster"));
+  for (let size = LARGEST; size > SMALLEST; size *= 0.92) {
+    poster.style.fontSize = `${size}rem`;
+    if (dialog.scrollHeight <= dialog.clientHeight && poster.scrollWidth <= poster.clientWidth) break;
+  }
 }
 
 function phrases() {
