@@ -110,7 +110,7 @@ class Bucket:
 
 
 class Addresses:
-    """Connections and new rooms, by address of the client."""
+    """Connections and new rooms, by address of the client; those of one IPv6 network (/64) are one person's."""
 
     KEPT = 10_000  # buckets
 
@@ -120,6 +120,7 @@ class Addresses:
         self._rooms: dict[str, Bucket] = {}
 
     def connect(self, address: str) -> bool:
+        address = _household(address)
         full = self._open.total() >= self._limits.connections
         if full or self._open[address] >= self._limits.connections_per_address:
             return False
@@ -127,6 +128,7 @@ class Addresses:
         return True
 
     def disconnect(self, address: str) -> None:
+        address = _household(address)
         self._open[address] -= 1
         if self._open[address] <= 0:
             del self._open[address]
@@ -135,8 +137,20 @@ class Addresses:
         if len(self._rooms) >= self.KEPT:
             self._rooms.clear()
         per_minute = self._limits.rooms_per_address_per_minute
-        bucket = self._rooms.setdefault(address, Bucket(per_minute / 60, per_minute))
+        bucket = self._rooms.setdefault(_household(address), Bucket(per_minute / 60, per_minute))
         return bucket.take(1, now)
+
+
+def _household(address: str) -> str:
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, ipaddress.IPv4Address):
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def origin_allowed(origin: str | None, host: str, scheme: str, allowed: Sequence[str]) -> bool:

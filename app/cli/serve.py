@@ -26,6 +26,7 @@ from app.settings import resolve
 from models import scheduler
 from models.errors import InputError
 
+USUAL = Limits()
 ENGINE_NICENESS = 5  # engines take what the sockets leave
 SWITCH_S = 0.0005  # every send gives the interpreter's lock away; an engine's thread may keep it no longer than this
 
@@ -47,6 +48,14 @@ def serve(
     metrics_to_all: Annotated[
         bool, typer.Option("--metrics-to-all", help="Answer /metrics to other machines, too.")
     ] = False,
+    max_rooms: Annotated[int, typer.Option(min=1, help="Rooms at once.")] = USUAL.rooms,
+    max_speakers: Annotated[
+        int, typer.Option(min=1, help="People who speak at once, in all rooms; each costs a good part of a core.")
+    ] = USUAL.channels,
+    max_connections: Annotated[int, typer.Option(min=1, help="Pages that are connected at once.")] = USUAL.connections,
+    max_per_address: Annotated[
+        int, typer.Option(min=1, help="Of these, from one address: an audience may share one behind a router.")
+    ] = USUAL.connections_per_address,
     preset: Annotated[str | None, typer.Option(help="fast, balanced or accurate.")] = None,
     whisper: Annotated[str | None, typer.Option(help="Size of the recogniser, as in tsuyaku models list.")] = None,
     voice: Annotated[str | None, typer.Option(help="piper, kokoro, espeak or auto.")] = None,
@@ -78,7 +87,10 @@ def serve(
     files = _certificate(certificate, key, lan=lan)
     scheduler.niceness = ENGINE_NICENESS
     listening = listen(settings.host, settings.port)
-    options = ServerOptions(hosts=tuple(allow_host or ()), metrics_to_all=metrics_to_all, limits=Limits())
+    limits = Limits(
+        rooms=max_rooms, channels=max_speakers, connections=max_connections, connections_per_address=max_per_address
+    )
+    options = ServerOptions(hosts=tuple(allow_host or ()), metrics_to_all=metrics_to_all, limits=limits)
     interpreting = interpreter(settings)
     for note in asyncio.run(interpreting.engines.translator.notes("auto", ())):
         typer.echo(f"tsuyaku: {note}", err=True)

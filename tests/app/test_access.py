@@ -48,6 +48,25 @@ def test_connections_are_limited_by_address_and_in_all() -> None:
     assert addresses.connect("c")
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::9", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("fe80::1%eth0", "fe80::2%eth0", True),
+        ("testclient", "testclient", True),
+    ],
+)
+def test_addresses_of_one_network_share_a_limit(one: str, other: str, same: bool) -> None:
+    addresses = Addresses(Limits(connections_per_address=1))
+    assert addresses.connect(one)
+    assert addresses.connect(other) is not same
+    addresses.disconnect(one)
+    assert addresses.connect(one)
+
+
 def test_rooms_are_limited_by_address_and_minute() -> None:
     addresses = Addresses(Limits(rooms_per_address_per_minute=2))
     assert [addresses.may_create_room("a", 0) for _ in range(3)] == [True, True, False]
