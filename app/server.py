@@ -48,6 +48,8 @@ class ServerOptions:
     """names under which the server may be asked, besides addresses, localhost and .local"""
     origins: tuple[str, ...] = ()
     """of other pages that may connect"""
+    address: str = ""
+    """under which other machines reach the pages, where that is known; without a slash at its end"""
     metrics_to_all: bool = False
     web: Path = WEB
     limits: Limits = field(default_factory=Limits)
@@ -172,6 +174,7 @@ class Server:
         return JSONResponse(
             {
                 "version": protocol.VERSION,
+                "address": self.options.address,
                 "languages": languages,
                 "voices": languages,
                 "sources": list(self.interpreter.pairs),

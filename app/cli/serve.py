@@ -90,12 +90,15 @@ def serve(
     limits = Limits(
         rooms=max_rooms, channels=max_speakers, connections=max_connections, connections_per_address=max_per_address
     )
-    options = ServerOptions(hosts=tuple(allow_host or ()), metrics_to_all=metrics_to_all, limits=limits)
+    url = _url(listening, files, lan=lan)
+    options = ServerOptions(
+        hosts=tuple(allow_host or ()), metrics_to_all=metrics_to_all, limits=limits, address=url if lan else ""
+    )
     interpreting = interpreter(settings)
     for note in asyncio.run(interpreting.engines.translator.notes("auto", ())):
         typer.echo(f"tsuyaku: {note}", err=True)
     server = Server(interpreting, sample_path, options)
-    _announce(listening, files, lan=lan)
+    _announce(url, files, lan=lan)
     asyncio.run(run(server, listening, configuration(server, behind_proxy=behind_proxy, certificate=files)))
 
 
@@ -174,11 +177,14 @@ def _certificate(given: Path | None, key: Path | None, *, lan: bool) -> tuple[Pa
     return given, key
 
 
-def _announce(listening: socket.socket, files: tuple[Path, Path] | None, *, lan: bool) -> None:
-    """Say where the page is; with `lan` also as a QR code."""
+def _url(listening: socket.socket, files: tuple[Path, Path] | None, *, lan: bool) -> str:
     host, port = listening.getsockname()[:2]
     name = lan_address() if lan else f"[{host}]" if ":" in host else host
-    url = f"{'https' if files else 'http'}://{name}:{port}"
+    return f"{'https' if files else 'http'}://{name}:{port}"
+
+
+def _announce(url: str, files: tuple[Path, Path] | None, *, lan: bool) -> None:
+    """Say where the page is; with `lan` also as a QR code."""
     if lan and files:
         segno.make(url, micro=False).terminal(out=sys.stderr, compact=True)
         typer.echo("The browser will warn once that it does not know the certificate, which was made here:", err=True)

@@ -82,6 +82,10 @@ class Script:
         for message in messages:
             self._socket.send(json.dumps(message))
 
+    def end(self, code: int) -> None:
+        assert self._socket is not None
+        self._socket.close(code=code)
+
     def _answer(self, frame: str | bytes) -> None:
         if isinstance(frame, bytes):
             return

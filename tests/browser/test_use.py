@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from tests.browser.conftest import Running, evaluates, until, watched
 from tests.browser.scripted import PAGES, SENTENCES, SIZES, address, caption, conversation, play, show
@@ -351,3 +351,45 @@ def test_each_side_hears_again_what_was_said_to_it(server: Running, browser: Bro
         assert loud > quiet > 0
         page.locator(".half.theirs .stacked").first.click()
         evaluates(page, "tsuyaku.playback.waiting > 0.1")
+
+
+def test_link_for_phones_is_one_that_they_can_follow(server: Running, browser: Browser) -> None:
+    """`localhost` is each phone's own."""
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "speak")
+        assert "works on this computer only" in page.locator("#local").inner_text()
+        known = "https://192.0.2.7:8080"
+        page = pages.page()
+
+        def answer(route: Route) -> None:
+            route.fulfill(json={**route.fetch().json(), "address": known})
+
+        page.route("**/api/info", answer)
+        asked: list[str] = []
+        page.on("request", lambda r: asked.append(r.post_data or "") if r.url.endswith("/api/qr") else None)
+        show(page, server, "speak")
+        until(lambda: page.evaluate("1") and asked, 10, "a code is drawn")
+        assert f"{known}/listen#{'l' * 32}" in asked[0]
+        assert page.locator("#local").count() == 0
+
+
+def test_speaker_whose_link_was_replaced_is_heard_no_more(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        script = show(page, server, "speak")
+        script.end(4401)
+        page.get_by_text("This link does not work any more").wait_for()
+        evaluates(page, "!tsuyaku.speaking.running")
+
+
+def test_room_that_is_over_is_not_asked_for_again(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        script = show(page, server, "listen")
+        script.say({"type": "ended", "sequence": 900, "code": "shutdown"})
+        page.get_by_text("The server was shut down").wait_for()
+        script.end(1012)
+        evaluates(page, "document.documentElement.dataset.connection === 'over'")
+        assert page.locator(".notice.danger").count() == 0
+        assert page.locator(".notice").get_by_role("button", name="Save the text").is_visible()

@@ -39,6 +39,7 @@ export class Connection {
     this.epoch = "";
     this.sequence = 0;
     this.welcomed = false;
+    this.finished = false; // nothing more can come: the end of the socket is the end
     /** half of a round trip, ms: the smallest of the last few */
     this.oneWay = 0;
     /** of who speaks: from a sound to its sending, ms */
@@ -192,7 +193,7 @@ export class Connection {
   _lost(socket, code) {
     if (socket !== this.socket) return;
     this._drop();
-    if (!retries(code)) return this._say("over", code);
+    if (this.finished || !retries(code)) return this._say("over", code);
     const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this._attempts);
     const wait = FIRST_RETRY_MS / 2 + Math.random() * longest;
     this._attempts += 1;

@@ -4,15 +4,19 @@ import { button, choice, fill, h, sheet, toggle } from "./dom.js";
 import { t } from "./i18n/index.js";
 import { invitation } from "./invite.js";
 import { preferred } from "./languages.js";
-import { link } from "./room.js";
+import { link, shared } from "./room.js";
 import { languageSelect } from "./settings.js";
 
 /** @typedef {import("./protocol.js").Links} Links */
 
 export class Host {
-  /** @param {import("./room.js").Room} room */
-  constructor(room) {
+  /**
+   * @param {import("./room.js").Room} room
+   * @param {string} address of this server for others
+   */
+  constructor(room, address) {
     this.room = room;
+    this.address = address;
     this.invitation = h("div", { id: "invite" });
     this.element = h("div", { id: "host" });
     /** @type {Links | null} */
@@ -33,7 +37,7 @@ export class Host {
     const { code } = this.room.connection;
     fill(
       this.invitation,
-      invitation(link("listen", links.listener), t("speak.invite.note")),
+      invitation(shared(this.address, "listen", links.listener), t("speak.invite.note")),
       code ? h("p", { class: "code" }, t("speak.code", { code })) : null,
     );
   }
@@ -57,7 +61,7 @@ export class Host {
 
   _coSpeaker() {
     const invite = h("div", null);
-    const show = () => fill(invite, invitation(link("speak", this.links?.speaker ?? ""), t("speak.co-speaker.note")));
+    const show = () => fill(invite, invitation(shared(this.address, "speak", this.links?.speaker ?? ""), t("speak.co-speaker.note")));
     const replace = button(t("speak.new-speaker-link"), () => {
       const before = this.links?.speaker;
       this.room.connection.send({ type: "rotate", role: "speaker" });

@@ -5,10 +5,10 @@ import { button, h } from "./dom.js";
 import { t } from "./i18n/index.js";
 
 /**
- * @param {string} url
+ * @param {{url: string, local: boolean}} link `local` where only this computer can follow it
  * @param {string} note
  */
-export function invitation(url, note) {
+export function invitation({ url, local }, note) {
   const image = h("img", { class: "qr", alt: t("speak.invite"), width: 240, height: 240 });
   qr(url).then((address) => (image.src = address), () => (image.hidden = true));
   const copy = button(t("copy"), async () => {
@@ -17,5 +17,5 @@ export function invitation(url, note) {
     if (text) text.textContent = t("copied");
   }, { icon: "link" });
   const share = "share" in navigator ? button(t("share"), () => void navigator.share({ url }).catch(() => undefined)) : null;
-  return h("div", { class: "invite" }, h("p", { class: "quiet" }, note), image, h("div", { class: "row" }, copy, share));
+  return h("div", { class: "invite" }, h("p", { class: "quiet" }, note), local ? h("p", { class: "notice", id: "local" }, t("invite.local")) : null, image, h("div", { class: "row" }, copy, share));
 }

@@ -28,6 +28,20 @@ export function link(page, token, options = {}) {
   return new URL(`${page}#${token}${more ? `&${more}` : ""}`, new URL(".", location.href)).href;
 }
 
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/;
+
+/**
+ * A link for other people's devices: `localhost` is each device's own.
+ * @param {string} address of this server for others, "" where it is not known
+ * @param {string} page
+ * @param {string} token
+ */
+export function shared(address, page, token) {
+  const here = link(page, token);
+  const local = LOOPBACK.test(location.hostname);
+  return { url: local && address ? new URL(`${page}#${token}`, `${address}/`).href : here, local: local && !address };
+}
+
 /** @type {Partial<Record<number, Key>>} */
 const REASONS = {
   [CLOSE.unauthorised]: "error.link",
@@ -156,6 +170,7 @@ export class Room {
 
   /** @param {string} code */
   _ended(code) {
+    this.connection.finished = true;
     const key = /** @type {Key} */ (`room.ended.${code}`);
     this.untell("connection");
     this.tell("ended", key, { home: true, save: this.captions.segments.length > 0 });

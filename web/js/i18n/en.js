@@ -81,6 +81,7 @@ export default {
   "speak.transcript": "What is understood",
   "speak.nothing": "Your words appear here while you speak.",
   "speak.invite": "Let others follow",
+  "invite.local": "This link works on this computer only. For phones, start the server with: tsuyaku serve --lan",
   "speak.invite.note": "Scan this code or open the link. Who has it can read and listen, not speak.",
   "speak.audience": "{n} listening",
   "speak.audience.none": "Nobody is listening yet",

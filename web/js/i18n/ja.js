@@ -81,6 +81,7 @@ export default {
   "speak.transcript": "聞き取った内容",
   "speak.nothing": "話すと、ここに言葉が表示されます。",
   "speak.invite": "みんなを招待",
+  "invite.local": "このリンクはこのパソコンでしか開けません。スマホで使うには tsuyaku serve --lan でサーバーを起動してください。",
   "speak.invite.note": "コードを読み取るかリンクを開いてください。読む・聞くだけで、話すことはできません。",
   "speak.audience": "{n}人が視聴中",
   "speak.audience.none": "まだ誰も視聴していません",

@@ -81,6 +81,7 @@ export default {
   "speak.transcript": "O que é entendido",
   "speak.nothing": "Suas palavras aparecem aqui enquanto você fala.",
   "speak.invite": "Convide os outros",
+  "invite.local": "Este link só funciona neste computador. Para telefones, inicie o servidor com: tsuyaku serve --lan",
   "speak.invite.note": "Leia este código ou abra o link. Quem o tem pode ler e ouvir, mas não falar.",
   "speak.audience": "{n} ouvindo",
   "speak.audience.none": "Ninguém está ouvindo ainda",

@@ -45,7 +45,7 @@ room.connection.code = asked.get("code") ?? "";
 const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted });
 const awake = new Awake();
 const panel = new LatencyPanel();
-const host = new Host(room);
+const host = new Host(room, facts.address);
 const heard = new Heard(room.captions, t("speak.transcript"), t("speak.nothing"));
 
 const meter = h("div", { class: "meter", role: "meter", "aria-label": t("speak.level"), "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": "0" }, h("span", null));
@@ -239,7 +239,9 @@ function state(message) {
 }
 
 function status() {
-  if (room.connection.status.phase === "lost") speaking.disconnected();
+  const { phase } = room.connection.status;
+  if (phase === "lost") speaking.disconnected();
+  if (phase === "over") void stop(); // nobody will take what is said
 }
 
 /** All committed words of everybody who speaks here, as one text. */

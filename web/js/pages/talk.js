@@ -11,7 +11,7 @@ import { opusWorks } from "../opus.js";
 import { joined, Paragraphs } from "../paragraphs.js";
 import { Playback } from "../playback.js";
 import { apply, prefs, remember } from "../prefs.js";
-import { link, Room } from "../room.js";
+import { Room, shared } from "../room.js";
 import { Roll } from "../roll.js";
 import { Awake, brand, languageSelect, openDisplay, openSave } from "../settings.js";
 import { Speaking } from "../speaking.js";
@@ -272,15 +272,19 @@ function take(message) {
   if (message.type === "links") {
     if (listener === message.speaker) return;
     listener = message.speaker;
-    fill(invite, invitation(link("talk", message.speaker), t("talk.invite")));
+    fill(invite, invitation(shared(facts.address, "talk", message.speaker), t("talk.invite")));
   }
   if (message.type === "welcome" && message.role === "listener") room.tell("role", "error.role", { danger: true, home: true });
   else if (message.type === "welcome" && message.role === "speaker" && !started) setup();
   if (message.type === "caption") draw();
 }
 
-function status() {
-  if (room.connection.status.phase === "lost") speaking.disconnected();
+async function status() {
+  const { phase } = room.connection.status;
+  if (phase === "lost") speaking.disconnected();
+  if (phase !== "over" || !started) return;
+  await stop(); // nobody will take what is said
+  setup();
 }
 
 /** The microphone has gone: back to where one is chosen. */
