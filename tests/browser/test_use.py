@@ -35,6 +35,18 @@ def test_everything_is_large_enough_to_press(server: Running, browser: Browser, 
         assert page.evaluate(SMALL) == []
 
 
+@pytest.mark.parametrize("locale", ["en", "pt", "ja"])
+@pytest.mark.parametrize("name", PAGES[:-1])
+def test_nothing_sticks_out_on_the_narrowest_phone(server: Running, browser: Browser, name: str, locale: str) -> None:
+    """320 px, which is also a wide page at 400 % (WCAG 2.2, 1.4.10)."""
+    with watched(
+        browser, server.url, viewport={"width": 320, "height": 568}, locale=locale, permissions=["microphone"]
+    ) as pages:
+        page = pages.page()
+        show(page, server, name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
 def test_start_page_is_worked_with_the_keyboard_alone(server: Running, browser: Browser) -> None:
     with watched(browser, server.url) as pages:
         page = pages.page(server.url)
@@ -393,3 +405,16 @@ def test_room_that_is_over_is_not_asked_for_again(server: Running, browser: Brow
         evaluates(page, "document.documentElement.dataset.connection === 'over'")
         assert page.locator(".notice.danger").count() == 0
         assert page.locator(".notice").get_by_role("button", name="Save the text").is_visible()
+
+
+def test_looking_at_the_start_page_chooses_no_language(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page(server.url)
+        page.wait_for_selector("#demo-language")
+        assert page.input_value("#demo-language") == "pt"
+        page.click("#demo")
+        page.wait_for_url("**/listen#*")
+        listener = pages.page()
+        play(listener, conversation())
+        listener.goto(f"{server.url}listen#{'t' * 32}")
+        evaluates(listener, "document.querySelector('.flow').lang === 'en'")

@@ -83,7 +83,7 @@ fill(
   h("div", { class: "stage" }, past, newest, h("div", { class: "lines" }, hint, roll.element), history.log),
   h("footer", { class: "bar bottom" }, chips, h("div", { class: "voice" }, voiceButton, volume), voiceDelay, catching),
 );
-room.captions.changed = () => update();
+room.captions.changed = (segment) => update(segment !== null);
 history.show(language);
 roll.show(language);
 room.open();
@@ -96,8 +96,9 @@ function wanted() {
   return { captions: [language], voices: withVoice ? [language] : [], source: true, tentative: true, opus };
 }
 
-function update() {
-  roll.update(true);
+/** @param {boolean} [committed] */
+function update(committed = false) {
+  roll.update(committed);
   history.update();
   const speaking = room.captions.segments.length > 0 || room.captions.tails.size > 0;
   hint.hidden = speaking || room.captions.ended !== "";

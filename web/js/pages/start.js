@@ -15,6 +15,7 @@ const facts = await info();
 const languages = ordered(facts.languages);
 /** @type {{code: string, keep_s: number}} */
 const asked = { code: "", keep_s: 0 };
+let shown = ""; // the language of the demonstration; what a person reads is theirs to say
 draw();
 app.dataset.ready = "yes";
 
@@ -22,14 +23,13 @@ function draw() {
   const notice = h("div", { class: "notices", role: "status" });
   const spoken = facts.demo?.language ?? "en";
   const targets = languages.filter((code) => code !== spoken);
-  const reads = [prefs.reads, ...preferred(), "pt"].find((code) => targets.includes(code)) ?? targets[0] ?? "";
-  remember({ reads });
+  shown = [shown, prefs.reads, ...preferred(), "pt"].find((code) => targets.includes(code)) ?? targets[0] ?? "";
 
   const demo = h(
     "section",
     { class: "card" },
     lead("demo", "play", t("start.demo"), t("start.demo.note"), () => begin(notice, demoLink)),
-    languageSelect(t("start.i-read"), targets, reads, (code) => remember({ reads: code }), { id: "demo-language" }),
+    languageSelect(t("start.i-read"), targets, shown, (code) => (shown = code), { id: "demo-language" }),
   );
   const speak = h(
     "section",
@@ -70,7 +70,7 @@ function lead(id, name, title, note, action) {
 
 async function demoLink() {
   const { listener } = await createDemo();
-  return link("listen", listener, { lang: prefs.reads });
+  return link("listen", listener, { lang: shown });
 }
 
 /** What a host may ask of a room; nothing is kept unless it is asked for here. */
