@@ -83,7 +83,7 @@ fill(
   h("div", { class: "stage" }, past, newest, h("div", { class: "lines" }, hint, roll.element), history.log),
   h("footer", { class: "bar bottom" }, chips, h("div", { class: "voice" }, voiceButton, volume), voiceDelay, catching),
 );
-room.captions.changed = (segment) => update(segment !== null);
+room.captions.changed = (/** @type {import("../captions.js").Segment | null} */ segment) => update(segment !== null);
 history.show(language);
 roll.show(language);
 room.open();
