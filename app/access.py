@@ -28,6 +28,10 @@ class Limits:
     """that speak at once; each costs the recogniser a good part of a core"""
     code_attempts_per_minute: float = 12.0
     """at the code of one room, wrong ones"""
+    downloads_per_minute: float = 60.0
+    """of the transcript of one room"""
+    body_s: float = 10.0
+    """that a request's body may take"""
     drain_s: float = 25.0
     """that a shutdown waits until what was said is worked through"""
     uplink_bytes_per_s: float = 160_000.0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from app import formats, protocol, wire
-from app.history import History
+from app.history import Entry
 from app.speaking import shifted
 from models.errors import InputError
 from pipeline.events import Translation, Words
@@ -20,7 +20,7 @@ FORMATS = {
 
 
 def download(
-    history: History, format: str, languages: Sequence[str], *, bilingual: bool = False
+    history: Iterable[Entry], format: str, languages: Sequence[str], *, bilingual: bool = False
 ) -> tuple[str, str, str]:
     """File name, media type and text; all languages where none are named. Raises `InputError` `unknown-format`."""
     if format not in FORMATS:
@@ -35,7 +35,7 @@ def download(
 class RoomTranscript(Transcript):
     """What was committed in a room: each channel cut into lines by itself, all of them on the room's clock."""
 
-    def __init__(self, history: History, languages: frozenset[str]) -> None:
+    def __init__(self, history: Iterable[Entry], languages: frozenset[str]) -> None:
         super().__init__()
         self._channels: dict[int, Transcript] = {}
         self._begins: dict[int, float] = {}

@@ -35,6 +35,7 @@ class Entry:
     room: Room
     tokens: dict[Role, str]
     guesses: Bucket
+    downloads: Bucket
 
 
 class Rooms:
@@ -68,7 +69,8 @@ class Rooms:
         room = Room(name, options, self.limits, self._open_session, self._metrics, self._now)
         tokens: dict[Role, str] = {role: self._links.issue(Grant(name, role)) for role in TOKEN_ROLES}
         per_minute = self.limits.code_attempts_per_minute
-        entry = Entry(room, tokens, Bucket(per_minute / 60, per_minute))
+        downloads = self.limits.downloads_per_minute
+        entry = Entry(room, tokens, Bucket(per_minute / 60, per_minute), downloads=Bucket(downloads / 60, downloads))
         self._rooms[name] = entry
         return entry
 
@@ -88,6 +90,10 @@ class Rooms:
         if not entry.guesses.take(1, self._now()):
             raise Busy("too-many-guesses", "Too many wrong codes; wait a minute.")
         return False
+
+    def may_download(self, entry: Entry) -> bool:
+        """Whether a transcript may be made now: it takes the processor from everybody."""
+        return entry.downloads.take(1, self._now())
 
     def links(self, entry: Entry) -> protocol.Links:
         return protocol.Links(speaker=entry.tokens["speaker"], listener=entry.tokens["listener"])

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, TypeVar
+from urllib.parse import unquote
 
 import msgspec
 import segno
@@ -29,7 +30,7 @@ from app.download import download
 from app.interpreter import SAMPLE_LANGUAGE, Interpreter
 from app.metrics import Metrics, Present
 from app.pages import WEB, Guard, Pages
-from app.protocol import CloseCode
+from app.protocol import CloseCode, Role
 from app.room import RoomOptions
 from app.rooms import Busy, Entry, Rooms
 from models.errors import InputError
@@ -38,6 +39,7 @@ from models.scheduler import loads
 MAX_BODY_BYTES = 4096
 MAX_QR_CHARACTERS = 600
 WARM_WITHIN_S = 60.0  # a click on the demonstration waits so long for a server that has just started
+CODE_HEADER = "room-code"  # of a request for a transcript, percent-encoded: it is in no address
 RETENTION_S = (0, 3600, 24 * 3600)
 LOCAL = ("127.0.0.1", "::1", "testclient")
 
@@ -221,10 +223,13 @@ class Server:
         found = self.rooms.find(token.strip()) if scheme.casefold() == "bearer" else None
         if found is None:
             raise Refusal(401, "unauthorised", "This link does not open a room, or the room is over.")
+        entry, role = found
+        self._admit(entry, role, unquote(request.headers.get(CODE_HEADER, "")))
         query = request.query_params
         try:
-            name, kind, text = download(
-                found[0].room.history,
+            name, kind, text = await asyncio.to_thread(
+                download,
+                list(entry.room.history),
                 query.get("format", "txt"),
                 query.getlist("language"),
                 bilingual=query.get("bilingual") == "1",
@@ -232,6 +237,16 @@ class Server:
         except InputError as error:
             raise Refusal(400, error.code, error.message) from error
         return Response(text, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+    def _admit(self, entry: Entry, role: Role, code: str) -> None:
+        """To a room's transcript. Raises `Refusal`."""
+        try:
+            if role != "host" and not self.rooms.code_opens(entry, code):
+                raise Refusal(403, "code-required", "This room has a code, and this is not it.")
+        except Busy as busy:
+            raise Refusal(429, busy.code, busy.message) from busy
+        if not self.rooms.may_download(entry):
+            raise Refusal(429, "too-many-requests", "The text was asked for too often; try again in a minute.")
 
     async def _qr(self, request: Request) -> Response:
         asked = await self._body(request, QrRequest)
@@ -260,10 +275,14 @@ class Server:
         if not origin_allowed(headers.get("origin"), headers.get("host", ""), request.url.scheme, self.options.origins):
             raise Refusal(403, "forbidden", "Pages of other origins may not do this.")
         body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise Refusal(413, "too-large", "The request is too large.")
+        try:
+            async with asyncio.timeout(self.options.limits.body_s):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        raise Refusal(413, "too-large", "The request is too large.")
+        except TimeoutError as error:
+            raise Refusal(408, "too-slow", "The request took too long; try again.") from error
         try:
             return msgspec.json.decode(body or b"{}", type=kind)
         except (msgspec.MsgspecError, UnicodeError) as error:

@@ -341,3 +341,12 @@ async def test_metrics_are_not_for_other_machines(monkeypatch: pytest.MonkeyPatc
         assert (await served.http.get("/metrics")).status_code == 200
         monkeypatch.setattr("app.server.LOCAL", ())
         assert (await served.http.get("/metrics")).status_code == 403
+
+
+async def test_request_that_trickles_in_is_cut_off() -> None:
+    async with serving(Limits(body_s=0.2)) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        head = "POST /api/rooms HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"
+        writer.write(head.encode())
+        assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"HTTP/1.1 408")
+        writer.close()

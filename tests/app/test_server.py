@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import wave
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 
+from app.access import Limits
 from app.protocol import Resume
 from models.protocols import SAMPLE_RATE
 from tests.app.serving import SPEECH, Client, Served, serving
@@ -300,6 +302,25 @@ async def test_transcript_is_downloaded_with_a_token_in_a_header_only() -> None:
             assert "WORD0 WORD1 WORD2." in answer.text
             assert (await served.http.get("/api/transcript?format=exe", headers=headers)).status_code == 400
             assert (await served.http.get(f"/api/transcript?token={room['listener']}")).status_code == 401
+
+
+async def test_transcript_of_a_room_with_a_code_needs_it() -> None:
+    async with serving(Limits(code_attempts_per_minute=2, downloads_per_minute=3)) as served:
+        room = await served.room(code="senha é")
+
+        async def asked(role: str, code: str | None = None) -> int:
+            headers = {"authorization": f"Bearer {room[role]}"}
+            if code is not None:
+                headers["room-code"] = quote(code)
+            return (await served.http.get("/api/transcript", headers=headers)).status_code
+
+        assert await asked("listener") == 403
+        assert await asked("speaker", "senha e") == 403
+        assert await asked("listener", "senha é") == 200
+        assert await asked("host") == 200
+        assert await asked("listener", "guess") == 429
+        assert await asked("host") == 200
+        assert await asked("host") == 429
 
 
 async def test_text_is_carried_as_it_was_said_and_never_as_html() -> None:

@@ -46,10 +46,14 @@ export async function qr(text) {
  * @param {string} token
  * @param {string} format
  * @param {string} language
+ * @param {string} code of the room, where it has one
  */
-export async function transcript(token, format, language) {
+export async function transcript(token, format, language, code) {
   const query = new URLSearchParams({ format, language });
-  return (await request("GET", `api/transcript?${query}`, undefined, { authorization: `Bearer ${token}` })).text();
+  return (await request("GET", `api/transcript?${query}`, undefined, {
+    authorization: `Bearer ${token}`,
+    ...(code ? { "room-code": encodeURIComponent(code) } : {}),
+  })).text();
 }
 
 /**

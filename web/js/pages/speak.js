@@ -191,7 +191,7 @@ async function over() {
 }
 
 function save() {
-  const remote = (/** @type {string} */ format, /** @type {string} */ code) => transcript(room.connection.token, format, code);
+  const remote = (/** @type {string} */ format, /** @type {string} */ code) => transcript(room.connection.token, format, code, room.connection.code);
   openSave(room, language, { languages: followed, remote });
 }
 
