@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from prometheus_client.registry import Collector
 
 from app.engines import EngineConfig, build
 from app.presets import PRESETS, Preset
 from app.settings import Settings
-from app.translation import briefing, translation_config
+from app.translation import LlamaTranslation, briefing, translation_config
 from models.briefing import NO_BRIEFING, Briefing
 from models.errors import TsuyakuError, UnavailableError
 from models.protocols import SAMPLE_RATE, RecognitionRequest, TranslationRequest
@@ -34,6 +35,8 @@ class Interpreter:
     preset: Preset
     pairs: dict[str, tuple[str, ...]]
     briefing: Briefing = NO_BRIEFING
+    collectors: tuple[Collector, ...] = ()
+    """figures of the engines, for `/metrics`"""
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -114,7 +117,15 @@ def interpreter(settings: Settings, store: Store | None = None) -> Interpreter:
     )
     shared = replace(engines, translator=RoomTranslation(engines.translator))
     pairs = translation_pairs(store, anything=settings.translator == "llama")
-    return Interpreter(shared, preset, pairs, briefing(settings))
+    return Interpreter(shared, preset, pairs, briefing(settings), _collectors(engines.translator))
+
+
+def _collectors(translator: TranslationEngine) -> tuple[Collector, ...]:
+    if not isinstance(translator, LlamaTranslation):
+        return ()
+    from app.llama.metrics import LlamaMetrics
+
+    return (LlamaMetrics(translator.hedged),)
 
 
 COMMON = ("ar", "de", "en", "es", "fr", "hi", "it", "ja", "ko", "nl", "pl", "pt", "ru", "tr", "uk", "vi", "zh")

@@ -100,7 +100,8 @@ class Server:
         self.interpreter = interpreter
         self.metrics = Metrics()
         self.rooms = Rooms(interpreter.open_session, self.metrics, self.options.limits, now)
-        self.metrics.registry.register(Present(self.metrics.drops, self.rooms.gauges, loads))
+        for collector in (Present(self.metrics.drops, self.rooms.gauges, loads), *interpreter.collectors):
+            self.metrics.registry.register(collector)
         self.ready = False
         self._sample = sample
         self._sample_path: Path | None = None

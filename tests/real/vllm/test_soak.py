@@ -1,4 +1,7 @@
-"""Sixteen people who speak at once, for minutes: no target text is lost, doubled or reordered."""
+"""Sixteen people who speak at once: no target text is lost, doubled or reordered.
+
+For 20 s; `TSUYAKU_SOAK_S=600 make test-vllm` takes the ten minutes.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from .talk import Talk, engines
 pytestmark = pytest.mark.vllm
 
 SESSIONS = 16
-SECONDS = float(os.environ.get("TSUYAKU_SOAK_S", "600"))
+SECONDS = float(os.environ.get("TSUYAKU_SOAK_S", "20"))
 
 
 class Patient(LlamaTranslation):
