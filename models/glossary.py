@@ -82,11 +82,23 @@ class Masked:
         return translation
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A term of one pair of languages."""
+
+    key: str
+    """of a text in which it may occur: its first word, case folded"""
+    said: str
+    written: str
+    case: bool
+
+
 class Glossary:
     def __init__(self, terms: Iterable[Term] = ()) -> None:
         self.terms = tuple(terms)
         if len(self.terms) > MOST_TERMS:
             raise InputError("glossary-size", f"The glossary has {len(self.terms)} terms; {MOST_TERMS} is the most.")
+        self._pairs: dict[tuple[str, str], list[_Entry]] = {}
 
     def rules(self, text: str, source: str, target: str) -> list[Rule]:
         """For the terms that occur in `text`, in the order in which they do; of overlapping ones the longest."""
@@ -108,12 +120,21 @@ class Glossary:
         return tuple(dict.fromkeys(form for term in self.terms if (form := term.form(language))))
 
     def _found(self, text: str, source: str, target: str) -> list[tuple[int, int, str]]:
-        found: list[tuple[int, int, str]] = []
-        for term in self.terms:
-            said, written = term.form(source), term.form(target)
-            if said and written:
-                found += [(*match.span(), written) for match in _pattern(said, term.case).finditer(text)]
+        folded, found = text.casefold(), list[tuple[int, int, str]]()
+        for entry in self._entries(source, target):
+            if entry.key in folded:
+                found += [(*match.span(), entry.written) for match in _pattern(entry.said, entry.case).finditer(text)]
         return _longest(found)
+
+    def _entries(self, source: str, target: str) -> list[_Entry]:
+        """Made once for a pair: a clause asks for them several times a second."""
+        if (source, target) not in self._pairs:
+            self._pairs[source, target] = [
+                _Entry(said.split()[0].casefold(), said, written, term.case)
+                for term in self.terms
+                if (said := term.form(source)) and (written := term.form(target))
+            ]
+        return self._pairs[source, target]
 
 
 async def translate_with_terms(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -115,3 +116,20 @@ async def test_every_term_occurs_as_often_as_it_was_said(words: list[str], carri
     text = await translated(" ".join(words), carries)
     assert text.count("disjuntor") == words.count("circuit breaker")
     assert text.count("Tsuyaku") == words.count("Tsuyaku")
+
+
+@given(
+    st.text(st.sampled_from("aAsSßſ éÉ.İı"), max_size=30), st.text(st.sampled_from("aAsSéÉß"), min_size=1, max_size=4)
+)
+def test_term_is_found_wherever_it_stands_as_a_word_in_any_case(text: str, term: str) -> None:
+    glossary = Glossary([Term({"en": term, "pt": "x"})])
+    words = [word for word in re.split(r"\W+", text) if re.fullmatch(re.escape(term), word, re.IGNORECASE)]
+    assert {rule.source for rule in glossary.rules(text, "en", "pt")} == set(words)
+
+
+def test_ten_thousand_terms_are_searched_as_one() -> None:
+    glossary = Glossary(Term({"en": f"term {number}", "pt": f"termo {number}"}) for number in range(MOST_TERMS))
+    assert glossary.rules("term 7 and Term 9999", "en", "pt") == [
+        Rule("term 7", "termo 7"),
+        Rule("Term 9999", "termo 9999"),
+    ]
