@@ -43,7 +43,9 @@ class Interpreter:
         """That somebody can listen in: a speaker's own is passed through."""
         return tuple(sorted({language for source, targets in self.pairs.items() for language in (source, *targets)}))
 
-    def open_session(self, language: str, candidates: tuple[str, ...], clock: Clock) -> Session:
+    def open_session(
+        self, language: str, candidates: tuple[str, ...], clock: Clock, briefing: Briefing | None = None
+    ) -> Session:
         config = SessionConfig(
             source_language=language,
             candidates=candidates,
@@ -51,7 +53,7 @@ class Interpreter:
             both_sides=True,
             live=True,
             recognise=self.preset.recognise,
-            briefing=self.briefing,
+            briefing=briefing or self.briefing,
         )
         return Session(self.engines, config, clock)
 

@@ -18,6 +18,7 @@ from app.outbox import Outbox
 from app.protocol import CloseCode, Role, Wanted
 from app.reporter import Reporter
 from app.speaking import SpeakingChannel
+from models.briefing import Briefing
 from pipeline.clock import Clock
 from pipeline.events import AnyEvent
 from pipeline.session import Session
@@ -29,7 +30,9 @@ STATE_EVERY_S = 0.5
 class OpenSession(Protocol):
     """How a room gets a session of its process' engines."""
 
-    def __call__(self, language: str, candidates: tuple[str, ...], clock: Clock) -> Session: ...
+    def __call__(
+        self, language: str, candidates: tuple[str, ...], clock: Clock, briefing: Briefing | None = None
+    ) -> Session: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,8 @@ class RoomOptions:
     code: str = ""
     keep_s: int = 0
     demo: bool = False
+    briefing: Briefing | None = None
+    """the server's where None"""
 
 
 @dataclass(slots=True)
@@ -139,7 +144,7 @@ class Room:
         number = self._numbers
 
         def session(clock: Clock) -> Session:
-            return self._open_session(start.language, start.candidates, clock)
+            return self._open_session(start.language, start.candidates, clock, self.options.briefing)
 
         async def take(event: AnyEvent) -> None:
             self._metrics.event(event)

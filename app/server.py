@@ -24,6 +24,7 @@ from starlette.websockets import WebSocket
 
 from app import protocol
 from app.access import Bucket, Limits, origin_allowed
+from app.briefing import MAX_CHARACTERS, BriefingRequest, of_room
 from app.connection import Connection
 from app.demo import DemoRoom
 from app.download import download
@@ -37,6 +38,7 @@ from models.errors import InputError
 from models.scheduler import loads
 
 MAX_BODY_BYTES = 4096
+MAX_ROOM_BYTES = 4 * MAX_CHARACTERS + MAX_BODY_BYTES  # a room's glossary in any script
 MAX_QR_CHARACTERS = 600
 WARM_WITHIN_S = 60.0  # a click on the demonstration waits so long for a server that has just started
 CODE_HEADER = "room-code"  # of a request for a transcript, percent-encoded: it is in no address
@@ -67,6 +69,7 @@ class Nothing(msgspec.Struct, frozen=True):
 class RoomRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: Annotated[str, msgspec.Meta(max_length=32)] = ""
     keep_s: Annotated[int, msgspec.Meta(ge=0, le=RETENTION_S[-1])] = 0
+    briefing: BriefingRequest | None = None
 
 
 class QrRequest(msgspec.Struct, frozen=True):
@@ -190,8 +193,12 @@ class Server:
         )
 
     async def _create(self, request: Request) -> Response:
-        asked = await self._body(request, RoomRequest)
-        entry = self._new_room(request, RoomOptions(code=asked.code, keep_s=asked.keep_s))
+        asked = await self._body(request, RoomRequest, MAX_ROOM_BYTES)
+        try:
+            briefing = of_room(asked.briefing, self.interpreter.briefing) if asked.briefing else None
+        except InputError as error:
+            raise Refusal(400, error.code, error.message) from error
+        entry = self._new_room(request, RoomOptions(code=asked.code, keep_s=asked.keep_s, briefing=briefing))
         return JSONResponse({**entry.tokens, "keep_s": asked.keep_s}, 201)
 
     async def _demo(self, request: Request) -> Response:
@@ -270,7 +277,7 @@ class Server:
             raise Refusal(403, "forbidden", "Metrics are given to this machine only; see --metrics-to-all.")
         return Response(self.metrics.exposition(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    async def _body(self, request: Request, kind: type[Body]) -> Body:
+    async def _body(self, request: Request, kind: type[Body], most_bytes: int = MAX_BODY_BYTES) -> Body:
         """A small JSON body of a page of ours. Raises `Refusal`."""
         headers = request.headers
         if not origin_allowed(headers.get("origin"), headers.get("host", ""), request.url.scheme, self.options.origins):
@@ -280,7 +287,7 @@ class Server:
             async with asyncio.timeout(self.options.limits.body_s):
                 async for chunk in request.stream():
                     body += chunk
-                    if len(body) > MAX_BODY_BYTES:
+                    if len(body) > most_bytes:
                         raise Refusal(413, "too-large", "The request is too large.")
         except TimeoutError as error:
             raise Refusal(408, "too-slow", "The request took too long; try again.") from error

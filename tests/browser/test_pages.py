@@ -237,3 +237,23 @@ def test_types_are_sound() -> None:
     run = subprocess.run([compiler, "-p", str(Path(__file__).parent)], capture_output=True, text=True, cwd=ROOT)
     assert run.stdout == ""
     assert run.returncode == 0
+
+
+def test_host_gives_a_room_its_terms_and_hears_of_a_file_that_cannot_be_read(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page(server.url)
+        page.get_by_text("Room options").click()
+        page.locator("#occasion").fill("cardiology conference")
+        page.locator("#terms").set_input_files({"name": "terms.toml", "mimeType": "text/plain", "buffer": b"term ="})
+        page.locator("#speak").click()
+        page.get_by_text("The file of terms cannot be read").wait_for()
+        terms = b'[[term]]\nen = "stent"\npt = "stent"\n'
+        page.locator("#terms").set_input_files({"name": "terms.toml", "mimeType": "text/plain", "buffer": terms})
+        with page.expect_request("**/api/rooms") as asked:
+            page.locator("#speak").click()
+        assert asked.value.post_data_json["briefing"] == {
+            "glossary": terms.decode(),
+            "format": "toml",
+            "context": "cardiology conference",
+        }
+        page.wait_for_url("**/speak**")

@@ -82,5 +82,7 @@ async function request(method, path, body, headers = {}) {
     throw new ApiError("server");
   }
   if (response.ok) return response;
-  throw new ApiError(response.status === 429 || response.status === 503 ? "busy" : "server");
+  if (response.status === 429 || response.status === 503) throw new ApiError("busy");
+  const { code } = await response.json().catch(() => ({}));
+  throw new ApiError(typeof code === "string" ? code : "server");
 }

@@ -13,8 +13,8 @@ await setUp();
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const facts = await info();
 const languages = ordered(facts.languages);
-/** @type {{code: string, keep_s: number}} */
-const asked = { code: "", keep_s: 0 };
+/** @type {{code: string, keep_s: number, briefing: {glossary: string, format: string, context: string}}} */
+const asked = { code: "", keep_s: 0, briefing: { glossary: "", format: "toml", context: "" } };
 let shown = ""; // the language of the demonstration; what a person reads is theirs to say
 draw();
 app.dataset.ready = "yes";
@@ -82,7 +82,20 @@ function options() {
     String(asked.keep_s),
     (value) => (asked.keep_s = Number(value)),
   );
-  return h("details", null, h("summary", null, t("start.options")), h("label", { class: "field" }, h("span", null, t("start.code")), code), keep);
+  const context = h("input", { type: "text", maxlength: 200, id: "occasion", oninput: () => (asked.briefing.context = context.value) });
+  const terms = h("input", { type: "file", accept: ".toml,.csv,.tbx", id: "terms", onchange: () => readTerms(terms.files?.[0]) });
+  return h("details", null, h("summary", null, t("start.options")), field("start.code", code), keep, field("start.context", context), field("start.terms", terms));
+}
+
+/** @param {Parameters<typeof t>[0]} title @param {HTMLElement} control */
+function field(title, control) {
+  return h("label", { class: "field" }, h("span", null, t(title)), control);
+}
+
+/** The server judges what is in it, when the room is made. @param {File} [file] */
+async function readTerms(file) {
+  asked.briefing.glossary = file ? await file.text() : "";
+  asked.briefing.format = file?.name.split(".").pop()?.toLowerCase() ?? "toml";
 }
 
 async function speakLink() {
@@ -105,7 +118,13 @@ async function begin(notice, make) {
     location.href = await make();
   } catch (error) {
     fill(notice);
-    const busy = error instanceof ApiError && error.code === "busy";
-    add(notice, [h("p", { class: "notice danger", role: "alert" }, t(busy ? "error.busy" : "error.server"))]);
+    add(notice, [h("p", { class: "notice danger", role: "alert" }, t(why(error)))]);
   }
+}
+
+/** @param {unknown} error @returns {Parameters<typeof t>[0]} */
+function why(error) {
+  const code = error instanceof ApiError ? error.code : "";
+  if (code === "busy") return "error.busy";
+  return code.startsWith("glossary-") || code === "malformed" || code === "too-large" ? "error.terms" : "error.server";
 }
