@@ -96,6 +96,16 @@ def test_screen_readers_hear_committed_text_only(server: Running, browser: Brows
         assert page.locator(".roll").get_attribute("aria-hidden") == "true"
 
 
+def test_screen_readers_hear_both_sides_of_a_table(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        script = show(page, server, "talk")
+        script.say(*conversation())
+        for half, said in (("mine", "until you are on board"), ("theirs", "até estar a bordo")):
+            evaluates(page, f"document.querySelector('.{half} [role=log]').textContent.includes('{said}')")
+        assert "convés" not in page.locator(".theirs [role=log]").inner_text()
+
+
 def test_language_is_switched_in_one_tap(server: Running, browser: Browser) -> None:
     with watched(browser, server.url, viewport=SIZES["phone"]) as pages:
         page = pages.page()

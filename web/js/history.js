@@ -1,4 +1,4 @@
-// What was said before: committed paragraphs with their originals, oldest first; and whole clauses for screen readers.
+// What was said before: committed paragraphs with their originals, oldest first.
 
 import { RECENT } from "./captions.js";
 import { h } from "./dom.js";
@@ -6,8 +6,6 @@ import { direction } from "./languages.js";
 import { joined, Paragraphs } from "./paragraphs.js";
 
 /** @typedef {import("./captions.js").Captions} Captions */
-
-const ANNOUNCED = 20; // clauses that the log holds
 
 export class History {
   /**
@@ -18,12 +16,10 @@ export class History {
     this.captions = captions;
     this.options = options;
     this.element = h("ol", { class: "history" });
-    this.log = h("div", { role: "log", class: "hidden" });
     this.language = "";
     this.paragraphs = new Paragraphs(captions, "");
     /** @type {Map<string, {element: HTMLElement, source: HTMLElement, target: HTMLElement, name: HTMLElement}>} */
     this._rows = new Map();
-    this._announced = new Set();
     this._frame = 0;
     this._drawn = ""; // what every row depends on, when all of them were drawn
     this._count = 0; // rows that were drawn last
@@ -37,9 +33,6 @@ export class History {
     this.language = language;
     this.paragraphs = new Paragraphs(this.captions, language);
     this._drawn = "";
-    this.log.replaceChildren();
-    this.log.lang = language;
-    this._announced = new Set(this.captions.segments.map((segment) => segment.id));
     this.update();
   }
 
@@ -68,7 +61,6 @@ export class History {
     this._count = past.length;
     const box = this.element.parentElement;
     if (this.follow && box) box.scrollTop = box.scrollHeight;
-    this._announce();
   }
 
   /** @param {string} id */
@@ -100,17 +92,6 @@ export class History {
     set(row.source, same || !this.options.source() ? "" : joined(paragraph.map((s) => this.captions.source(s)), language));
     row.source.lang = language;
     row.source.dir = direction(language || "en");
-  }
-
-  /** Whole clauses, once each. */
-  _announce() {
-    for (const segment of this.captions.segments.slice(-RECENT)) {
-      const rendering = segment.texts.get(this.language);
-      if (!rendering?.final || this._announced.has(segment.id)) continue;
-      this._announced.add(segment.id);
-      this.log.append(h("p", null, rendering.text.trim()));
-      while (this.log.children.length > ANNOUNCED) this.log.firstElementChild?.remove();
-    }
   }
 }
 

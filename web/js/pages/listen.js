@@ -1,5 +1,6 @@
 // Captions first; the voice, the text so far and the colours are one tap away.
 
+import { Announcer } from "../announcer.js";
 import { button, fill, h, relabel, sheet, toggle } from "../dom.js";
 import { History } from "../history.js";
 import { hours, setUp, seconds, t } from "../i18n/index.js";
@@ -37,6 +38,7 @@ const arrivals = new Map();
 const panel = new LatencyPanel();
 const roll = new Roll(room.captions, { painted: (arrived) => room.delay.painted(arrived), moved: () => history.update() });
 const history = new History(room.captions, { source: () => withSource });
+const announcer = new Announcer(room.captions);
 history.until = () => roll.firstWhole;
 const playback = new Playback({ begun: heard, progress: behind });
 playback.setVolume(prefs.volume);
@@ -80,11 +82,12 @@ fill(
     button(t("more"), openMore, { icon: "more", quiet: true, id: "more" }),
   ),
   room.notices,
-  h("div", { class: "stage" }, past, newest, h("div", { class: "lines" }, hint, roll.element), history.log),
+  h("div", { class: "stage" }, past, newest, h("div", { class: "lines" }, hint, roll.element), announcer.element),
   h("footer", { class: "bar bottom" }, chips, h("div", { class: "voice" }, voiceButton, volume), voiceDelay, catching),
 );
 room.captions.changed = (/** @type {import("../captions.js").Segment | null} */ segment) => update(segment !== null);
 history.show(language);
+announcer.show(language);
 roll.show(language);
 room.open();
 app.dataset.ready = "yes";
@@ -100,6 +103,7 @@ function wanted() {
 function update(committed = false) {
   roll.update(committed);
   history.update();
+  announcer.update();
   const speaking = room.captions.segments.length > 0 || room.captions.tails.size > 0;
   hint.hidden = speaking || room.captions.ended !== "";
   hint.textContent = room.captions.channels.size ? t("waiting.words") : t("waiting.speaker");
@@ -148,6 +152,7 @@ function change(code, chosen = true) {
   playback.clear();
   room.connection.want(wanted());
   history.show(code);
+  announcer.show(code);
   roll.show(code);
   update();
 }

@@ -1,6 +1,7 @@
 // Two people, two languages: one phone between them with its far half turned round, or a phone each in one room.
 
 import { info } from "../api.js";
+import { Announcer } from "../announcer.js";
 import { CaptureError, obstacle } from "../capture.js";
 import { button, choice, fill, h, sheet, toggle } from "../dom.js";
 import { History } from "../history.js";
@@ -18,7 +19,7 @@ import { Speaking } from "../speaking.js";
 
 /** @typedef {import("../i18n/index.js").Key} Key */
 /**
- * @typedef {{code: string, which: string, element: HTMLElement, roll: Roll, button: HTMLButtonElement, hint: HTMLElement,
+ * @typedef {{code: string, which: string, element: HTMLElement, roll: Roll, announcer: Announcer, button: HTMLButtonElement, hint: HTMLElement,
  *   words: import("../i18n/index.js").Dictionary}} Half
  */
 
@@ -51,7 +52,10 @@ const invite = h("div", { id: "invite" });
 let listener = "";
 
 room.captions.changed = () => {
-  for (const half of halves) half.roll.update();
+  for (const { roll, announcer } of halves) {
+    roll.update();
+    announcer.update();
+  }
 };
 room.open();
 app.dataset.ready = "yes";
@@ -137,13 +141,13 @@ async function half(code, which) {
   const roll = new Roll(room.captions);
   const press = button(said(words, "talk.hold"), () => toggleTalk(made), { icon: "mic", class: "primary talk-button", id: `talk-${which}`, pressed: false });
   const hint = h("p", { class: "hint" }, said(words, "talk.here"));
-  const history = new History(room.captions, { source: () => false });
-  history.show(code);
+  const announcer = new Announcer(room.captions);
+  announcer.show(code);
   const element = h(
     "section",
     { class: `half ${which}`, lang: code, dir: direction(code), "aria-label": nativeName(code) },
     h("div", { class: "lines" }, hint, roll.element),
-    history.log,
+    announcer.element,
     h(
       "div",
       { class: "row spread" },
@@ -153,7 +157,7 @@ async function half(code, which) {
     ),
   );
   /** @type {Half} */
-  const made = { code, which, element, roll, button: press, hint, words };
+  const made = { code, which, element, roll, announcer, button: press, hint, words };
   return made;
 }
 
