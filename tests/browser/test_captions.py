@@ -1,0 +1,139 @@
+"""Lines that are read while they grow, and what stands behind them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.conftest import Running, evaluates, watched
+from tests.browser.scripted import SIZES, caption, show
+
+pytestmark = pytest.mark.browser
+
+PHONE = SIZES["phone"]
+
+
+def tail(text: str, segment: int) -> dict[str, Any]:
+    return {"type": "tail", "channel": 1, "translated": True, "segment": segment, "language": "pt", "text": text}
+
+
+def test_text_moves_up_by_whole_lines_and_never_down(server: Running, browser: Browser) -> None:
+    """While what may still change grows, shrinks and is committed."""
+    with watched(browser, server.url, viewport=PHONE) as pages:
+        page = pages.page()
+        script = show(page, server, "listen")
+        page.evaluate("""() => {
+          window.places = [];
+          const note = () => {
+            const first = document.querySelector('.flow p');
+            const line = parseFloat(getComputedStyle(document.querySelector('.flow')).lineHeight);
+            places.push([first.textContent.slice(0, 8), tsuyaku.roll._offset, line]);
+            requestAnimationFrame(note);
+          };
+          note();
+        }""")
+        for length in (4, 9, 3, 12, 5):
+            script.say(tail(" palavra" * length, 5))
+            page.wait_for_timeout(60)
+        script.say(caption(500, 5, " palavra" * 12), tail("", 5))
+        evaluates(page, "tsuyaku.text().includes('palavra')")
+        page.wait_for_timeout(1500)
+        places = page.evaluate("window.places")
+        offsets = [offset for first, offset, _ in places if first == places[-1][0]]
+        assert offsets == sorted(offsets)
+        assert all(float(offset).is_integer() for offset in offsets)
+
+
+def test_lines_hold_no_more_than_is_read_at_a_glance(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=SIZES["desktop"]) as pages:
+        page = pages.page()
+        script = show(page, server, "listen")
+        script.say(caption(500, 5, " O barco parte do cais às nove e meia e volta depois do almoço." * 3))
+        evaluates(page, "tsuyaku.text().includes('almoço')")
+        widths = page.evaluate("""() => {
+          const rows = new Map();
+          for (const node of document.querySelectorAll('.flow .committed')) {
+            const text = node.firstChild;
+            for (let i = 0; text && i < text.length; i += 1) {
+              const range = document.createRange();
+              range.setStart(text, i); range.setEnd(text, i + 1);
+              const top = Math.round(range.getBoundingClientRect().top);
+              rows.set(top, (rows.get(top) ?? 0) + 1);
+            }
+          }
+          return [...rows.values()];
+        }""")
+        assert 30 <= max(widths) <= 46, widths
+
+
+def test_hours_of_a_meeting_cost_no_more_than_its_beginning(server: Running, browser: Browser) -> None:
+    """A caption is work for the newest paragraphs, not for all that was said before."""
+    with watched(browser, server.url, viewport=PHONE) as pages:
+        page = pages.page()
+        show(page, server, "listen")
+        calls = page.evaluate("""async () => {
+          const { captions } = tsuyaku.room;
+          const painted = () => new Promise(r => requestAnimationFrame(() => setTimeout(r)));
+          let sequence = 1000;
+          const say = segment => {
+            const begin = segment * 3000;
+            const at = { channel: 1, start_ms: begin, end_ms: begin + 2800, emitted_ms: begin + 4000, final: true };
+            captions.add({ ...at, type: 'words', sequence: sequence++, language: 'en', text: ` Clause ${segment}.` });
+            captions.add({ ...at, type: 'caption', sequence: sequence++, language: 'pt', segment, same: false,
+              text: ` Oração ${segment}.` });
+          };
+          for (let segment = 10; segment < 2000; segment += 1) say(segment);
+          await painted();
+          await painted();
+          let calls = 0;
+          const source = captions.source.bind(captions);
+          captions.source = segment => { calls += 1; return source(segment); };
+          say(2000);
+          await painted();
+          await painted();
+          return calls;
+        }""")
+        assert page.locator(".history li").count() > 1900
+        assert 0 < calls < 100
+        assert "Oração 2000." in page.locator(".flow").inner_text()
+
+
+def test_where_the_time_went_is_shown_clause_by_clause(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        script = show(page, server, "listen")
+        stages = {"capture": 60, "recognise": 700, "translate": 200, "speak": 240}
+        lag = {"type": "lag", "channel": 1, "language": "pt", "end_to_end_ms": 900, "stages": stages}
+        script.say({**lag, "segment": 2, "misses": []}, {**lag, "segment": 3, "misses": ["translate"]})
+        page.click("#more")
+        page.locator(".bars li").nth(1).wait_for()
+        assert page.locator(".bars .missed").count() == 1
+        assert "late: translate" in page.locator(".bars .missed").inner_text()
+        shown = (
+            page.locator(".bars li").first.locator("[data-stage]").evaluate_all("all => all.map(e => e.dataset.stage)")
+        )
+        assert [stage for stage in shown if stage != "network"] == ["capture", "recognise", "translate", "speak"]
+        assert page.locator(".bars .bar-total").first.inner_text().startswith("1.2 s")
+
+
+def test_each_side_hears_again_what_was_said_to_it(server: Running, browser: Browser) -> None:
+    """The speech of a language is kept by itself."""
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "talk")
+        assert page.locator(".half.mine").get_by_text("Say it again").is_visible()
+        page.evaluate("""async () => {
+          const voice = language => ({ channel: 1, sequence: 1, segment: 1, rate: 24000, sourceEnd: 0, language,
+            last: true, opus: false, data: new Uint8Array(2 * 24000).fill(language === 'pt' ? 20 : 90) });
+          tsuyaku.playback.play(voice('pt'));
+          tsuyaku.playback.play(voice('en'));
+        }""")
+        evaluates(page, "tsuyaku.playback._last.size === 2")
+        evaluates(page, "tsuyaku.playback.waiting === 0", 20)
+        loud = page.evaluate("tsuyaku.playback._last.get('en').parts[0][500]")
+        quiet = page.evaluate("tsuyaku.playback._last.get('pt').parts[0][500]")
+        assert loud > quiet > 0
+        page.locator(".half.theirs .stacked").first.click()
+        evaluates(page, "tsuyaku.playback.waiting > 0.1")

@@ -1,0 +1,145 @@
+"""Who speaks and who hosts: microphones that go away, links, the overlay, the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Route
+
+from tests.browser.conftest import Running, evaluates, until, watched
+from tests.browser.scripted import SENTENCES, SIZES, address, conversation, play, show
+
+pytestmark = pytest.mark.browser
+
+PHONE = SIZES["phone"]
+
+
+def test_call_that_takes_the_microphone_is_told_and_time_goes_on(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "speak")
+        evaluates(page, "[...tsuyaku.speaking.channels.values()][0].uplink._end > 8000")
+        page.evaluate("tsuyaku.speaking.capture._context.suspend()")
+        page.get_by_text("The device has interrupted the microphone").wait_for()
+        page.wait_for_timeout(2500)
+        before = page.evaluate("[...tsuyaku.speaking.channels.values()][0].uplink._end")
+        page.evaluate("tsuyaku.speaking.capture._context.resume()")
+        page.get_by_text("The device has interrupted the microphone").wait_for(state="detached")
+        evaluates(page, f"[...tsuyaku.speaking.channels.values()][0].uplink._end > {before} + 2 * 16000")
+
+
+def test_microphone_that_is_unplugged_is_told(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "speak")
+        page.evaluate("tsuyaku.speaking.capture._stream.getAudioTracks()[0].dispatchEvent(new Event('ended'))")
+        page.get_by_text("The microphone was disconnected").wait_for()
+        page.click("#start")
+        page.wait_for_selector("#pause")
+        page.get_by_text("The microphone was disconnected").wait_for(state="detached")
+
+
+def test_pause_is_silence_and_goes_on(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "speak")
+        page.click("#pause")
+        page.get_by_text("Paused. Nobody hears you.").wait_for()
+        evaluates(page, "tsuyaku.speaking.active === ''")
+        assert page.locator("#pause").get_attribute("aria-pressed") == "true"
+        page.click("#pause")
+        evaluates(page, "tsuyaku.speaking.active === 'voice'")
+
+
+def test_speaker_saves_what_was_said(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        log = [m for m in conversation() if m["type"] in ("opened", "words")]
+        play(page, log, "host")
+        page.goto(address(server, "speak"))
+        evaluates(page, "!!window.tsuyaku && tsuyaku.text().includes('ticket')")
+        page.click("#save")
+        with page.expect_download() as saved:
+            page.get_by_role("button", name="TXT").click()
+        text = Path(saved.value.path()).read_text("utf-8")
+        assert text.splitlines() == [source for source, _ in SENTENCES]
+
+
+def test_host_replaces_a_link_and_ends_only_when_sure(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        script = show(page, server, "speak")
+        page.locator("#host summary").click()
+        page.click("#new-link")
+        page.get_by_text("The link was replaced").wait_for()
+        page.click("#end-room")
+        assert not [m for m in script.sent if m["type"] == "close"]
+        page.click("#end-room-now")
+        until(
+            lambda: [m for m in script.sent if m["type"] == "close"] or page.evaluate("0"), 10, "the end is asked for"
+        )
+        script.say({"type": "ended", "sequence": 900, "code": "host"})
+        page.get_by_text("The room is over. Its text stays here").wait_for()
+        assert page.locator("#start").count() == 0
+
+
+def test_overlay_link_is_put_together_and_shows_captions(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "speak")
+        page.locator("#host summary").click()
+        page.click("#overlay")
+        page.select_option("#overlay-language", "pt")
+        for label in ("64", "3", "Top"):
+            page.locator("dialog .choices label", has_text=label).last.click()
+        link = page.input_value("#overlay-link")
+        assert link.partition("#")[2] == f"{'l' * 32}&lang=pt&size=64&lines=3&position=top&shade=1"
+        overlay = pages.page()
+        play(overlay, conversation())
+        overlay.goto(link)
+        evaluates(overlay, "document.querySelector('.flow').innerText.includes('convés')")
+        box = overlay.locator(".roll").bounding_box()
+        assert box is not None
+        assert box["y"] < 60
+        assert 3 * 64 < box["height"] < 3 * 64 * 1.5
+
+
+def test_overlay_that_can_have_no_captions_says_why(server: Running, browser: Browser) -> None:
+    room = server.post("api/rooms", {"code": "harbour"})
+    with watched(browser, server.url) as pages:
+        page = pages.page(f"{server.url}overlay#{'x' * 32}")
+        page.get_by_text("This link does not work any more").wait_for()
+        page = pages.page(f"{server.url}overlay#{room['listener']}&lang=pt&code=harbour")
+        evaluates(page, "document.documentElement.dataset.connection === 'open'")
+        assert not page.locator(".notices").is_visible()
+
+
+def test_link_for_phones_is_one_that_they_can_follow(server: Running, browser: Browser) -> None:
+    """`localhost` is each phone's own."""
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "speak")
+        assert "works on this computer only" in page.locator("#local").inner_text()
+        known = "https://192.0.2.7:8080"
+        page = pages.page()
+
+        def answer(route: Route) -> None:
+            route.fulfill(json={**route.fetch().json(), "address": known})
+
+        page.route("**/api/info", answer)
+        asked: list[str] = []
+        page.on("request", lambda r: asked.append(r.post_data or "") if r.url.endswith("/api/qr") else None)
+        show(page, server, "speak")
+        until(lambda: page.evaluate("1") and asked, 10, "a code is drawn")
+        assert f"{known}/listen#{'l' * 32}" in asked[0]
+        assert page.locator("#local").count() == 0
+
+
+def test_speaker_whose_link_was_replaced_is_heard_no_more(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        script = show(page, server, "speak")
+        script.end(4401)
+        page.get_by_text("This link does not work any more").wait_for()
+        evaluates(page, "!tsuyaku.speaking.running")
