@@ -17,6 +17,7 @@ import typer
 
 from app.llama.process import interpreter
 from benchmarks.process import ROOT
+from benchmarks.translator.suite import SUITE
 from models.errors import TsuyakuError, UnavailableError
 
 RUN = "import sys; from app.cli import main; main()"
@@ -31,12 +32,13 @@ def main(
     vllm_env: Annotated[Path | None, typer.Option(help="Environment that has vLLM.")] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder of the report.")] = Path("out/bench-gpu"),
     port: Annotated[int, typer.Option(help="Port for the server.")] = 8000,
+    suite: Annotated[Path, typer.Option(help="Utterances: a TOML file; those of bench translator if none.")] = SUITE,
     cpu: Annotated[bool, typer.Option("--cpu", help="Try this on the CPU with a tiny model.")] = False,
 ) -> None:
     """Write report.json: the figures of `tsuyaku llama serve`, and with weights those of `tsuyaku bench translator`."""
     output.mkdir(parents=True, exist_ok=True)
     try:
-        report = _measure(model, vllm_env, output.resolve(), port, cpu=cpu)
+        report = _measure(model, vllm_env, output.resolve(), port, suite, cpu=cpu)
     except TsuyakuError as error:
         typer.echo(f"tsuyaku: {error.message} [{error.code}]", err=True)
         raise typer.Exit(error.exit_status) from error
@@ -45,7 +47,7 @@ def main(
     typer.echo(path.read_text("utf-8"))
 
 
-def _measure(model: str, vllm_env: Path | None, output: Path, port: int, *, cpu: bool) -> dict[str, Any]:
+def _measure(model: str, vllm_env: Path | None, output: Path, port: int, suite: Path, *, cpu: bool) -> dict[str, Any]:
     python = interpreter(vllm_env)
     options = ["--port", str(port), *(["--vllm-env", str(vllm_env)] if vllm_env else []), *(["--cpu"] if cpu else [])]
     if model:
@@ -59,7 +61,7 @@ def _measure(model: str, vllm_env: Path | None, output: Path, port: int, *, cpu:
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as server:
         try:
             served = _report(server.stdout)
-            translator = _translate(port, served) if model else None
+            translator = _translate(port, served, suite.resolve()) if model else None
         finally:
             server.terminate()
             server.wait(END_S)
@@ -79,8 +81,9 @@ def _report(lines: IO[bytes] | None) -> dict[str, Any]:
     return msgspec.json.decode(line)
 
 
-def _translate(port: int, served: dict[str, Any]) -> dict[str, Any]:
+def _translate(port: int, served: dict[str, Any], suite: Path) -> dict[str, Any]:
     where = ["--translator", "llama", "--llama-url", f"http://127.0.0.1:{port}/v1", "--llama-model", "llama-4"]
+    where += ["--suite", str(suite)]
     command = [
         sys.executable,
         "-c",

