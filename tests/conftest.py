@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from app.engines import Voices
 from app.media import SpeechFile
 from app.sample import TEXT, sample_path
 from models.errors import TsuyakuError
 from models.store import Store
+
+settings.register_profile("any machine", deadline=None)  # a busy one takes longer, and that says nothing
+settings.load_profile("any machine")
 
 ROOT = Path(__file__).parent.parent
 PORTUGUESE = "Bom dia a todos. O trem para a costa sai às nove e meia, e o próximo sai uma hora mais tarde."
