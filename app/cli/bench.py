@@ -15,6 +15,7 @@ from rich.console import Console
 from app.settings import resolve
 from benchmarks import compare as comparing
 from benchmarks import report as reporting
+from benchmarks import route as routing
 from benchmarks.alignment import align
 from benchmarks.extra import require
 from benchmarks.log import read as read_log
@@ -29,6 +30,7 @@ from benchmarks.translator import report as judging
 from benchmarks.translator import run as translating
 from benchmarks.translator import suite as suites
 from models.glossary import load as load_glossary
+from models.silero import SileroDetector
 from models.store import Store
 
 app = typer.Typer(help="Measure quality, lag and cost.", no_args_is_help=True, add_completion=False)
@@ -139,6 +141,35 @@ def translator(
         typer.echo("\n".join(judging.complaints(made)))
     if not made.passed:
         raise typer.Exit(1)
+
+
+@app.command()
+def route(
+    ids: _Ids = None,
+    between: Annotated[tuple[str, str], typer.Option(help="The two languages.")] = ("en", "pt"),
+    most: Annotated[int, typer.Option(min=1, help="Long and short cuts of each recording.")] = 12,
+    gap: Annotated[float, typer.Option(help="s of quiet between two utterances.")] = 2.0,
+    preset: Annotated[str, typer.Option(help="fast, balanced or accurate.")] = "balanced",
+    manifest: _Manifest = None,
+    model: _Model = None,
+) -> None:
+    """Measure how often an utterance is heard in the right one of two languages.
+
+    \b
+        tsuyaku bench route --between en pt
+    """
+    recordings = [r for r in load(manifest, ids or ()) if r.language in between]
+    detector = SileroDetector(next(Store().ensure("silero-vad-v6").glob("*.onnx")))
+    pieces = routing.shuffled(routing.cuts(recordings, detector, _model(model), most))
+    routed = routing.route(pieces, between, preset=preset, gap_s=gap)
+    console = Console()
+    for wrong in (one for one in routed if not one.right):
+        said = f" ({wrong.cut.text})" if wrong.cut.text else ""
+        console.print(
+            f"{wrong.cut.recording}{said}, {wrong.cut.seconds:.2f} s: "
+            f"heard as {wrong.language or 'nothing'}, not {wrong.cut.language}"
+        )
+    console.print(routing.table(routing.tallies(routed, between)))
 
 
 def _run(

@@ -8,7 +8,7 @@ import pytest
 from models.protocols import Hypothesis, Word
 from pipeline.config import SessionConfig
 from pipeline.events import Speech, Translation, Words
-from pipeline.route import Router
+from pipeline.route import RouteConfig, Router
 from pipeline.turn import patience_s
 
 from .test_session import SPEECH, Rig, final
@@ -26,8 +26,17 @@ def router(**evidence: float) -> Router:
 
 
 def test_plain_sound_settles_before_the_second_opinion() -> None:
-    assert router(en=0.98, pt=0.01).settled
-    assert router(en=0.98, pt=0.01).language == "en"
+    assert router(en=0.99, pt=0.003).settled
+    assert router(en=0.99, pt=0.003).language == "en"
+
+
+def test_leaning_of_whisper_to_english_is_taken_off() -> None:
+    assert router(en=0.3, pt=0.1).language == "pt"
+    assert not router(en=0.98, pt=0.01).settled
+    even = Router(("en", "pt"), RouteConfig(lean=0.0))
+    even.begin(0.0)
+    even.hear({"en": 0.3, "pt": 0.1}, 1.0, closed=False)
+    assert even.language == "en"
 
 
 def test_sound_outside_of_the_pair_settles_nothing() -> None:
@@ -37,7 +46,7 @@ def test_sound_outside_of_the_pair_settles_nothing() -> None:
 
 
 def test_likelier_hypothesis_overrules_an_unsure_sound() -> None:
-    made = router(en=0.3, pt=0.2)
+    made = router(en=0.5, pt=0.05)
     assert made.language == "en"
     made.read({"en": heard("Shankar City", -2.3), "pt": heard("Sem carros", -1.0)})
     assert made.language == "pt"
@@ -57,11 +66,11 @@ def test_turn_before_decides_what_nothing_else_does() -> None:
     made.hear({"en": 0.01, "pt": 0.95}, 3.0, closed=True)
     made.end(3.0)
     made.begin(3.5)
-    made.hear({"en": 0.3, "pt": 0.3}, 1.0, closed=True)
+    made.hear({"en": 0.8, "pt": 0.1}, 1.0, closed=True)
     assert made.language == "pt"
     made.end(5.0)
     made.begin(60.0)
-    made.hear({"en": 0.31, "pt": 0.3}, 1.0, closed=True)
+    made.hear({"en": 0.8, "pt": 0.1}, 1.0, closed=True)
     assert made.language == "en"
 
 
