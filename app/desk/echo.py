@@ -1,8 +1,8 @@
 """What the loudspeaker plays is taken out of what the microphone hears.
 
 WebRTC's audio processing (AEC3, from the `livekit` package) where it is installed; else the microphone is closed while
-the loudspeaker speaks. AEC3 follows echoes of up to about a quarter of a second: the delay is estimated here as well,
-so that slow loudspeakers (Bluetooth) come within its reach.
+the loudspeaker speaks. AEC3 finds echoes of up to half a second: the delay is estimated here as well, so that slower
+loudspeakers (Bluetooth) come within its reach.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from app.desk.sound import DESK_RATE, FRAME, FRAME_S, SILENCE, level_db
 from models.protocols import Samples
 
 LONGEST_S = 0.8  # of the delay that is looked for
-WITHIN_REACH_S = 0.15  # of a delay that AEC3 handles without help
-MARGIN_S = 0.04  # the reference comes this much before its echo
+WITHIN_REACH_S = 0.5  # of a delay that AEC3 finds by itself
+LOW_RATE = 8_000  # Hz, at which two sounds are compared
 HANGOVER_S = 0.35  # of the room, after the loudspeaker fell silent
 AUDIBLE_DB = -60.0  # of the reference
 
@@ -34,7 +34,7 @@ class Echo(Enum):
 
 class Canceller(Protocol):
     def process(self, heard: Samples, played: Samples) -> Samples:
-        """One frame of the microphone without what was played up to now."""
+        """Take a frame of the microphone; return it without what was played up to now, or nothing yet, or several."""
         ...
 
 
@@ -62,7 +62,7 @@ class HalfDuplex:
 
 
 class WebRtc:
-    """AEC3 with noise suppression and a high-pass filter; half duplex whenever it does not hold the echo down."""
+    """AEC3 with noise suppression and a high-pass filter; nothing passes while it does not hold the echo down."""
 
     def __init__(self) -> None:
         from livekit import rtc
@@ -72,33 +72,106 @@ class WebRtc:
             echo_cancellation=True, noise_suppression=True, high_pass_filter=True
         )
         self.delay = DelayEstimator()
+        self._guard = Guard()
         self._reference: deque[Samples] = deque(maxlen=round(LONGEST_S / FRAME_S) + 1)
 
     def process(self, heard: Samples, played: Samples) -> Samples:
         self.delay.add(heard, played)
         self._reference.append(played)
-        held = max(0, round((self.delay.seconds - MARGIN_S) / FRAME_S)) if self.delay.seconds > WITHIN_REACH_S else 0
+        late = self.delay.seconds > WITHIN_REACH_S
+        held = round((self.delay.seconds - WITHIN_REACH_S / 2) / FRAME_S) if late else 0
         reference = self._reference[-1 - held] if held < len(self._reference) else SILENCE
         self._processing.process_reverse_stream(self._as_frame(reference))
         self._processing.set_stream_delay_ms(round(min(self.delay.seconds - held * FRAME_S, 0.5) * 1000))
         frame = self._as_frame(heard)
         self._processing.process_stream(frame)
-        return np.frombuffer(frame.data, np.int16).astype(np.float32) / np.float32(32768)
+        cleaned = np.frombuffer(frame.data, np.int16).astype(np.float32) / np.float32(32768)
+        return self._guard.process(heard, cleaned, played, self.delay.seconds)
 
     def _as_frame(self, samples: Samples) -> Any:
         data = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
         return self._frame(data, DESK_RATE, 1, FRAME)
 
 
-class DelayEstimator:
-    """Seconds from a sound leaving for the loudspeaker to its echo in the microphone: generalised cross-correlation
-    with phase transform (Knapp and Carter 1976) at 8 kHz over the last two seconds, twice a second while it plays.
+class Guard:
+    """Keeps back what still holds the loudspeaker's sound: right after the echo's path has changed, until AEC3 follows.
+
+    Only while something was played just now and the canceller took little away is it asked whether what it left
+    resembles what was played: again and again with the same delay, as no person's words do. Until there is an answer
+    frames wait; they are a person's, or become silence. Until the canceller has held the echo down for a while, and
+    again after resemblances in a row, nothing doubtful passes at all: half duplex.
     """
 
-    RATE = 8_000
+    WINDOW = 25  # frames of what was heard
+    EVERY = 5  # frames
+    ENOUGH = 30  # frames without resemblance, to let a person pass
+    TAKEN_DB = 20.0  # by the canceller: what is left then is no speech
+    LEFT_DB = -60.0
+    ALIKE = 8.0
+    APART = 15  # frames between two that tell of the same delay
+    SAME_S = 0.003
+    CLOSED = 30  # frames after a resemblance
+    PROVEN = 150  # frames in a row in which the canceller held down what was played
+
+    def __init__(self) -> None:
+        self._cleaned: deque[Samples] = deque(maxlen=self.WINDOW)
+        self._played: deque[Samples] = deque(maxlen=round(1.0 / FRAME_S))
+        self._since_played = self._played.maxlen or 0
+        self._power = np.zeros(2)
+        self._frame = self._suspect = self._closed = self._held = 0
+        self._waiting: list[Samples] = []
+        self._delays: deque[tuple[int, float]] = deque(maxlen=20)
+
+    def process(self, heard: Samples, cleaned: Samples, played: Samples, delay_s: float) -> Samples:
+        """What may pass: nothing, or all that waited. `delay_s` is the echo's as far as it is known."""
+        self._cleaned.append(_decimated(cleaned))
+        self._played.append(_decimated(played))
+        self._since_played = 0 if level_db(played) > AUDIBLE_DB else self._since_played + 1
+        self._power = 0.8 * self._power + 0.2 * np.array([_power(heard), _power(cleaned)])
+        self._frame += 1
+        self._waiting.append(cleaned)
+        self._suspect = self._suspect + 1 if self._doubtful() else 0
+        self._closed = max(0, self._closed - 1)
+        if self._suspect and self._suspect % self.EVERY == 0 and self._resembles(delay_s):
+            self._held = 0 if self._closed else self._held
+            self._closed = self.CLOSED
+        if self._held < self.PROVEN:
+            self._held = 0 if self._suspect else self._held + (self._since_played == 0)
+            return self._release(silent=self._suspect > 0)
+        if self._closed and self._suspect:
+            return self._release(silent=True)
+        return np.zeros(0, np.float32) if 0 < self._suspect < self.ENOUGH else self._release(silent=False)
+
+    def _doubtful(self) -> bool:
+        if self._since_played >= len(self._played):
+            return False
+        before, after = 10 * np.log10(self._power + 1e-10)
+        return after > self.LEFT_DB and before - after < self.TAKEN_DB
+
+    def _resembles(self, delay_s: float) -> bool:
+        heard, played = np.concatenate(self._cleaned), np.concatenate(self._played)
+        at, sure = alike(np.concatenate([np.zeros(max(0, len(played) - len(heard)), np.float32), heard]), played)
+        if sure < self.ALIKE:
+            return False
+        found = at / LOW_RATE
+        again = [delay for frame, delay in self._delays if self.APART <= self._frame - frame <= 100]
+        self._delays.append((self._frame, found))
+        return any(abs(found - delay) < self.SAME_S for delay in (delay_s or -1.0, *again))
+
+    def _release(self, *, silent: bool) -> Samples:
+        waiting = np.concatenate(self._waiting)
+        self._waiting.clear()
+        return np.zeros_like(waiting) if silent else waiting
+
+
+class DelayEstimator:
+    """Seconds from a sound leaving for the loudspeaker to its echo in the microphone, estimated at 8 kHz over the last
+    two seconds, twice a second while it plays.
+    """
+
     WINDOW_S = 2.0
     EVERY = 50  # frames
-    SURE = 8.0  # the peak over the root mean square of all the others
+    SURE = 8.0
     SAME_S = 0.01
 
     def __init__(self) -> None:
@@ -120,20 +193,30 @@ class DelayEstimator:
             self._estimate()
 
     def _estimate(self) -> None:
-        heard, played = np.concatenate(self._heard), np.concatenate(self._played)
-        size = 2 * len(heard)
-        cross = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(played, size))
-        correlation = np.fft.irfft(cross / np.maximum(np.abs(cross), 1e-12))[: round(LONGEST_S * self.RATE)]
-        at = int(np.argmax(np.abs(correlation)))
-        sure = abs(correlation[at]) / float(np.sqrt(np.mean(np.square(correlation))) + 1e-12)
-        found = at / self.RATE
+        at, sure = alike(np.concatenate(self._heard), np.concatenate(self._played))
+        found = at / LOW_RATE
         if sure > self.SURE and abs(found - self._last) < self.SAME_S:
             self.seconds = found
         self._last = found if sure > self.SURE else self._last
 
 
+def alike(heard: Samples, played: Samples) -> tuple[int, float]:
+    """How many samples `heard` comes after `played`, up to `LONGEST_S`, and how sure that is: the highest peak over the
+    root mean square of the generalised cross-correlation with phase transform (Knapp and Carter 1976).
+    """
+    size = 1 << (2 * len(heard) - 1).bit_length()
+    cross = np.fft.rfft(heard, size) * np.conj(np.fft.rfft(played, size))
+    correlation = np.fft.irfft(cross / np.maximum(np.abs(cross), 1e-12))[: round(LONGEST_S * LOW_RATE)]
+    at = int(np.argmax(np.abs(correlation)))
+    return at, float(np.abs(correlation[at]) / (np.sqrt(np.mean(np.square(correlation))) + 1e-12))
+
+
+def _power(samples: Samples) -> float:
+    return float(np.mean(np.square(samples)))
+
+
 def _decimated(samples: Samples) -> Samples:
-    return samples.reshape(-1, DESK_RATE // DelayEstimator.RATE).mean(axis=1)
+    return samples.reshape(-1, DESK_RATE // LOW_RATE).mean(axis=1)
 
 
 def available() -> bool:
