@@ -15,6 +15,7 @@ from typing import Any, cast
 import numpy as np
 import soxr
 
+from app.alsa import hush
 from models.errors import UnavailableError
 from models.protocols import Samples
 
@@ -120,6 +121,7 @@ class Player:
 
 def library() -> Any:
     """`sounddevice`. Raises `UnavailableError` `extra-missing` or, without PortAudio, `device-missing`."""
+    hush()
     try:
         import sounddevice
     except ImportError as error:

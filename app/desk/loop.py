@@ -30,6 +30,7 @@ BLOCK_FRAMES = 4  # handed on at once
 RING_S = 1.0
 GONE_S = 1.0  # without a sample: the device is gone
 RETRY_S = 0.5
+CLOSING_S = 2.0
 DRIFT_S = 0.25  # by which the two sides' clocks may drift apart before the reference is cut
 
 
@@ -45,7 +46,9 @@ class InputPort(Protocol):
         """Raises `TsuyakuError`."""
         ...
 
-    def close(self) -> None: ...
+    def close(self, wait_s: float = 0.0) -> None:
+        """At once; waits at most `wait_s` until the device has let go."""
+        ...
 
     def alive(self) -> bool: ...
 
@@ -61,7 +64,7 @@ class OutputPort(Protocol):
 
     def open(self) -> None: ...
 
-    def close(self) -> None: ...
+    def close(self, wait_s: float = 0.0) -> None: ...
 
     def alive(self) -> bool: ...
 
@@ -131,9 +134,9 @@ class Ear:
     def waiting(self) -> bool:
         return len(self._ring) >= FRAME
 
-    def _take(self, frame: Samples) -> None:
-        self._block.append(frame if self.open else SILENCE)
-        if len(self._block) == BLOCK_FRAMES:
+    def _take(self, samples: Samples) -> None:
+        self._block.append(samples if self.open else np.zeros_like(samples))
+        if sum(map(len, self._block)) >= BLOCK_FRAMES * FRAME:
             self._deliver(self._convert.process(np.concatenate(self._block)))
             self._block.clear()
 
@@ -168,7 +171,7 @@ class SoundLoop:
         if self._thread.is_alive():
             self._thread.join(5)
         for watched in self._ports.values():
-            watched.port.close()
+            watched.port.close(CLOSING_S)  # PortAudio is torn down when the process ends, with no stream left
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_S):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,16 @@ from models.errors import TsuyakuError, UnavailableError
 from models.protocols import Samples
 
 ROOM = 1e-4  # of full scale: no room is without any sound
-LATENCY_S = 0.03  # asked of the sound card
-_opening = threading.Lock()
+LATENCY_S = {"InputStream": 0.03, "OutputStream": 0.12}  # asked of the sound card: a voice that is torn is worse
+FALTER_S = 4.0
+PATIENT_S = 1.0  # with a device that hangs
+_changing = threading.Lock()
 
 
 class _Stream:
-    """What both directions share. A callback must have come within `GONE_S`."""
+    """What both directions share. A callback must have come within `GONE_S`; a sound server says itself what is gone,
+    and its streams may falter for `FALTER_S` on a busy machine.
+    """
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -33,21 +38,24 @@ class _Stream:
         self._checked = 0.0
 
     def alive(self) -> bool:
-        if self._stream is None or not self._stream.active or time.monotonic() - self._called > GONE_S:
+        longest = FALTER_S if self.device.pulse else GONE_S
+        if self._stream is None or not self._stream.active or time.monotonic() - self._called > longest:
             return False
         return present(self.device)
 
-    def close(self) -> None:
+    def close(self, wait_s: float = 0.0) -> None:
         stream, self._stream = self._stream, None
         if stream is not None:
-            threading.Thread(target=_closed, args=(stream,), daemon=True).start()  # a dead device may hang here
+            closer = threading.Thread(target=_closed, args=(stream,), daemon=True)  # a dead device may hang here
+            closer.start()
+            closer.join(wait_s)
 
     def _start(self, kind: str, channels: int, callback: Callable[..., None]) -> int:
         """Returns the rate that the device runs at."""
         sound = library()
         if not present(self.device):
             raise UnavailableError("device-missing", f"{self.name} is not connected.")
-        with _opening:
+        with _alone():
             direct(self.device)
             try:
                 rate = self._rate(sound, kind, channels)
@@ -55,7 +63,7 @@ class _Stream:
                     samplerate=rate,
                     channels=channels,
                     dtype="float32",
-                    latency=LATENCY_S,
+                    latency=LATENCY_S[kind],
                     device=self.device.index,
                     callback=callback,
                 )
@@ -140,12 +148,21 @@ def refused(name: str, error: Exception) -> TsuyakuError:
     return UnavailableError("device-failed", f"{name} cannot be opened; choose another with --list-devices.")
 
 
-def _closed(stream: Any) -> None:
+@contextlib.contextmanager
+def _alone() -> Generator[None]:
+    """PortAudio opens and closes streams in one thread at a time; one that hangs does not keep the others for ever."""
+    taken = _changing.acquire(timeout=PATIENT_S)
     try:
+        yield
+    finally:
+        if taken:
+            _changing.release()
+
+
+def _closed(stream: Any) -> None:
+    with _alone(), contextlib.suppress(Exception):
         stream.abort(ignore_errors=True)
         stream.close(ignore_errors=True)
-    except Exception:
-        return
 
 
 class Paced:
@@ -184,7 +201,7 @@ class Script:
     def open(self) -> None:
         self._paced.start()
 
-    def close(self) -> None:
+    def close(self, wait_s: float = 0.0) -> None:
         self._paced.stop()
 
     def alive(self) -> bool:
@@ -220,7 +237,7 @@ class Nowhere:
     def open(self) -> None:
         self._paced.start()
 
-    def close(self) -> None:
+    def close(self, wait_s: float = 0.0) -> None:
         self._paced.stop()
 
     def alive(self) -> bool:
