@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.translation import TranslationConfig, translation
-from models.errors import TsuyakuError, UnavailableError
+from models.errors import InputError, TsuyakuError, UnavailableError
 from models.protocols import Hypothesis, RecognitionRequest, Samples, Synthesizer
 from models.scheduler import Scheduler
 from models.silero import SileroDetector
@@ -18,6 +19,7 @@ from models.text_language import TextIdentifier
 from models.whisper import Context, WhisperRecognizer
 from pipeline.engines import Engines, SpeechRequest, Voiced
 
+FLUENT = ("ja", "pt")  # that Kokoro speaks best of all embedded voices
 FIRST_AUDIO_S = 0.3  # a voice that needs longer for a short phrase is left to those who ask for it by name
 
 
@@ -31,7 +33,7 @@ class EngineConfig:
     beam_size: int = 1
     context: Context = field(default_factory=Context)
     voice: str = "auto"
-    """auto, or the name of an engine: piper, kokoro, espeak"""
+    """auto, or the name of an engine: piper, kokoro, espeak; after a slash that of one of its voices"""
     translation: TranslationConfig = field(default_factory=TranslationConfig)
 
 
@@ -120,38 +122,40 @@ class Voices:
 
     def load(self, language: str) -> Synthesizer:
         """The best voice that is installed and fast enough here; eSpeak NG speaks what no other does."""
-        if self._engine in ("auto", "piper") and (piper := self._piper(language)):
+        engine, _, name = self._engine.partition("/")
+        if engine in ("auto", "piper") and (piper := self._piper(language, name)):
             return piper
-        if self._engine in ("auto", "kokoro") and language in ("ja", "pt"):
-            try:
+        if engine == "kokoro" and (name or language in FLUENT):
+            return self._kokoro(language, name)
+        if engine == "auto" and language in FLUENT:
+            with contextlib.suppress(TsuyakuError):
                 kokoro = self._kokoro(language)
-            except TsuyakuError:
-                if self._engine == "kokoro":
-                    raise
-            else:
-                if self._engine == "kokoro" or _first_audio_s(kokoro) <= FIRST_AUDIO_S:
+                if _first_audio_s(kokoro) <= FIRST_AUDIO_S:
                     return kokoro
         from models.espeak import EspeakSynthesizer
 
         return EspeakSynthesizer(language)
 
-    def _piper(self, language: str) -> Synthesizer | None:
-        """The first voice of the catalogue that is here, or can be put together from installed packages."""
+    def _piper(self, language: str, name: str) -> Synthesizer | None:
+        """The first voice of the catalogue that is here, or can be put together from installed packages; with `name`
+        that one and no other."""
         from models.piper import PiperSynthesizer
 
         for entry in self._store.catalog.find("tts", [language]):
-            if entry.engine == "piper" and self._store.at_hand(entry.id):
+            wanted = name in entry.id if name else self._store.at_hand(entry.id)
+            if entry.engine == "piper" and wanted:
                 folder = self._store.ensure(entry.id)
                 return PiperSynthesizer(_file(folder, "*.onnx"), _file(folder, "*.json"))
+        if name:
+            raise InputError("unknown-choice", f"Piper has no voice '{name}' of '{language}'; see tsuyaku models list.")
         return None
 
-    def _kokoro(self, language: str) -> Synthesizer:
+    def _kokoro(self, language: str, name: str = "") -> Synthesizer:
         from models.kokoro import KokoroSynthesizer
 
         folder = self._store.ensure("kokoro-82m-int8")
-        voice = "jf_alpha" if language == "ja" else "jm_kumo"
         return KokoroSynthesizer(
-            _file(folder, "*.onnx"), _file(folder, "vocab.json"), _file(folder, "*.npz"), language, voice
+            _file(folder, "*.onnx"), _file(folder, "vocab.json"), _file(folder, "*.npz"), language, name or None
         )
 
 

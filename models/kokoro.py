@@ -52,7 +52,10 @@ class KokoroSynthesizer:
             self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
             self._ids = msgspec.json.decode(vocabulary.read_bytes(), type=dict[str, dict[str, int]])["vocab"]
             with np.load(voices) as styles:
-                self._styles = np.asarray(styles[voice or DEFAULT_VOICES.get(language, "jm_kumo")], np.float32)
+                voice = voice or DEFAULT_VOICES.get(language, "jm_kumo")
+                if voice not in styles:
+                    raise InputError("unknown-choice", f"Kokoro has no voice '{voice}'; it has {', '.join(styles)}.")
+                self._styles = np.asarray(styles[voice], np.float32)
         except (*ONNX_ERRORS, ValueError, KeyError, OSError) as error:
             raise UnavailableError("engine-failed", "Kokoro cannot be loaded; pull kokoro-82m-int8 again.") from error
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import numpy as np
 import typer
 
 from app.desk.conversation import BargeIn, DeskConfig, Mode
@@ -26,11 +27,13 @@ from app.presets import PRESETS, source_language
 from app.settings import Settings, resolve
 from app.translation import briefing, translation_config
 from models.errors import InputError
+from models.protocols import SAMPLE_RATE, RecognitionRequest
 from pipeline.budget import BacklogConfig
 from pipeline.config import SessionConfig
-from pipeline.engines import Engines
+from pipeline.engines import Engines, SpeechRequest
 
 ENGINES = ("piper", "kokoro", "espeak")
+SLOWEST, FASTEST = 0.5, 2.0
 
 
 def interpret(
@@ -48,8 +51,8 @@ def interpret(
     in_call: Annotated[bool, typer.Option("--in-call", help="Between you (first language) and a call.")] = False,
     file: Annotated[list[Path] | None, typer.Option(help="A turn of a scripted conversation; may be repeated.")] = None,
     speak: Annotated[Path | None, typer.Option(help="With --file: write the loudspeaker to this WAV file.")] = None,
-    voice: Annotated[list[str] | None, typer.Option(help="kokoro, piper, espeak; pt=kokoro for one language.")] = None,
-    speed: Annotated[float, typer.Option(help="Of the voices; 1 is normal.")] = 1.0,
+    voice: Annotated[list[str] | None, typer.Option(help="piper, kokoro, espeak; pt=kokoro/jf_alpha for one.")] = None,
+    speed: Annotated[list[str] | None, typer.Option(help="Of the voices; 1 is normal; pt=0.8 for one.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the transcript: .txt, .srt, .vtt, .json, .jsonl.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the full screen.")] = False,
     list_devices: Annotated[bool, typer.Option("--list-devices", help="Show the devices and stop.")] = False,
@@ -87,10 +90,10 @@ def interpret(
         _named(Mode, chosen, "--mode"),
         _named(BargeIn, barge_in, "--barge-in"),
         push_to_talk,
-        speed,
+        _speeds(speed or [], (first, second)),
     )
     wish = Wish(tuple(microphone or ()), loudspeaker, split, echo, in_call, files, speak)
-    voices = _voices(voice or [], config.between)
+    voices = _voices(voice or [], (first, second))
     if save is not None and save.suffix[1:] not in FORMATS:
         raise InputError("unknown-format", f"'{save.name}' names no format; use one of {', '.join(FORMATS)}.")
     job = _Job(settings, config, wish, voices, save)
@@ -113,8 +116,7 @@ class _Job:
             backlog=BacklogConfig(hurry_s=8.0, drop_s=float("inf")),
         )
         desk = set_up(self._wish, self._config, engines, session)
-        if plain:
-            typer.echo("tsuyaku: loading the engines", err=True)
+        typer.echo("tsuyaku: loading the engines", err=True)
         await self._warm(engines)
         with ExitStack() as stack:
             self._saving(desk, stack)
@@ -153,10 +155,17 @@ class _Job:
         return with_voices(engines, {code: name for code, name in self._voices.items() if code})
 
     async def _warm(self, engines: Engines) -> None:
+        """Load every engine and run it once, so that the first turn waits for nothing."""
         first, second = self._config.between
         await warm(engines, first, [second], [first, second])
         await warm(engines, second, [first], [])
         await engines.identify.start()
+        quiet = np.zeros(SAMPLE_RATE, np.float32)
+        await engines.identify.submit(quiet, deadline=0.0)
+        for language in (first, second):
+            await engines.recognizer.submit(RecognitionRequest(quiet, language, closed=True), deadline=0.0)
+            voice = await engines.voice(language)
+            await voice.submit(SpeechRequest("1", 1.0), deadline=0.0)
 
     async def _plain(self, desk: Desk) -> None:
         conversation = desk.conversation
@@ -226,11 +235,28 @@ def _named(kind: type[Choice], value: str, option: str) -> Choice:
 
 
 def _voices(given: list[str], between: tuple[str, str]) -> dict[str, str]:
-    """By language; the empty language is for all."""
+    """By language, an engine and perhaps a voice of it; the empty language is for all."""
     voices: dict[str, str] = {}
     for one in given:
-        language, _, engine = one.rpartition("=")
-        if engine not in ENGINES or (language and language not in between):
-            raise InputError("unknown-choice", f"'{one}' is no --voice; write kokoro or {between[1]}=kokoro.")
-        voices[language] = engine
+        language, _, name = one.rpartition("=")
+        if name.split("/")[0] not in ENGINES or (language and language not in between):
+            raise InputError("unknown-choice", f"'{one}' is no --voice; write kokoro or {between[1]}=kokoro/jf_alpha.")
+        voices[language] = name
     return voices
+
+
+def _speeds(given: list[str], between: tuple[str, str]) -> dict[str, float]:
+    """By language. One without a language is for both."""
+    speeds: dict[str, float] = {}
+    for one in sorted(given, key=lambda text: "=" in text):
+        language, _, number = one.rpartition("=")
+        try:
+            speed = float(number)
+        except ValueError:
+            speed = 0.0
+        if not SLOWEST <= speed <= FASTEST or (language and language not in between):
+            raise InputError(
+                "unknown-choice", f"'{one}' is no --speed; write 0.9 or {between[1]}=0.9, from {SLOWEST} to {FASTEST}."
+            )
+        speeds |= dict.fromkeys((language,) if language else between, speed)
+    return speeds

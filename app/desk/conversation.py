@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from statistics import median
@@ -75,13 +75,14 @@ class DeskConfig:
     mode: Mode = Mode.CONSECUTIVE
     barge_in: BargeIn = BargeIn.DUCK
     push_to_talk: bool = False
-    speed: float = 1.0
+    speeds: Mapping[str, float] = field(default_factory=dict[str, float])
+    """of the voices, by language; 1 where there is none"""
 
 
 class Paced(Scheduler[SpeechRequest, Voiced]):
-    """A voice at the speed of the desk."""
+    """A voice at the speed that was chosen for it."""
 
-    def __init__(self, voice: Scheduler[SpeechRequest, Voiced], speed: Callable[[], float]) -> None:
+    def __init__(self, voice: Scheduler[SpeechRequest, Voiced], speed: float) -> None:
         self._voice, self._speed = voice, speed
 
     async def start(self) -> None:
@@ -89,7 +90,7 @@ class Paced(Scheduler[SpeechRequest, Voiced]):
 
     async def submit(self, request: SpeechRequest, *, deadline: float, key: Any = None) -> Done[Voiced]:
         return await self._voice.submit(
-            SpeechRequest(request.text, request.rate * self._speed()), deadline=deadline, key=key
+            SpeechRequest(request.text, request.rate * self._speed), deadline=deadline, key=key
         )
 
 
@@ -99,7 +100,6 @@ class Conversation:
     def __init__(self, config: DeskConfig, engines: Engines, mouths: dict[str, Mouth]) -> None:
         self.config = config
         self.mode = config.mode
-        self.speed = config.speed
         self.engines = engines
         self.mouths = mouths
         self.channels: list[Channel] = []
@@ -122,10 +122,10 @@ class Conversation:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def session(self, config: SessionConfig) -> Session:
-        """A two-way session whose voices follow the speed of the desk."""
+        """A two-way session whose voices speak as fast as was chosen."""
 
         async def voice(language: str) -> Scheduler[SpeechRequest, Voiced]:
-            return Paced(await self.engines.voice(language), lambda: self.speed)
+            return Paced(await self.engines.voice(language), self._speed(language))
 
         both = frozenset(self.config.between)
         engines = Engines(
@@ -350,7 +350,9 @@ class Conversation:
     async def _speak(self, language: str, text: str, number: int, rate: float) -> None:
         try:
             voice = await self.engines.voice(language)
-            done = await voice.submit(SpeechRequest(text, rate * self.speed), deadline=time.monotonic() + 0.3)
+            done = await voice.submit(
+                SpeechRequest(text, rate * self._speed(language)), deadline=time.monotonic() + 0.3
+            )
         except TsuyakuError as error:
             self._noticed(Notice(error.code, error.message))
             return
@@ -382,6 +384,9 @@ class Conversation:
         while any(mouth.player.waiting_s for mouth in self.mouths.values()):  # noqa: ASYNC110 - emptied by a thread
             await asyncio.sleep(0.05)
         await asyncio.sleep(max((mouth.port.ahead_s for mouth in self.mouths.values()), default=0.0) + 0.2)
+
+    def _speed(self, language: str) -> float:
+        return self.config.speeds.get(language, 1.0)
 
     def _mouth(self, language: str) -> Mouth:
         return self.mouths[language]
