@@ -1,0 +1,69 @@
+"""A room for each module of tests, people and a voice that are listened to, and what the people say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.media import MediaFile
+from models.protocols import Samples
+from tests.conftest import Recording
+from tests.desk.room import Listener, Room
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
+    if shutil.which("pulseaudio") is None:
+        pytest.skip("needs PulseAudio: make test-desk installs it")
+    made = Room(tmp_path_factory.mktemp("room"))
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def people(room: Room) -> Iterator[Listener]:
+    made = Listener(room, "people.monitor")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def voice(room: Room) -> Iterator[Listener]:
+    made = Listener(room, "speaker.monitor")
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def in_room(room: Room, monkeypatch: pytest.MonkeyPatch) -> Room:
+    """This process, too, sees the devices of the room."""
+    for name, value in room.environment.items():
+        monkeypatch.setenv(name, value)
+    return room
+
+
+def sound(path: Path) -> Samples:
+    """All of a recording, at the loudness of a person near the microphone."""
+    samples = np.concatenate(list(MediaFile(path)))
+    voiced = samples[np.abs(samples) > 0.1 * np.max(np.abs(samples))]
+    loud = float(np.sqrt(np.mean(np.square(voiced))))
+    return np.clip(samples * (0.1 / loud), -1, 1).astype(np.float32)
+
+
+def seconds(name: str, otherwise: float) -> float:
+    """How long a test of endurance lasts: a variable in minutes, or `otherwise` in seconds."""
+    return 60 * float(os.environ[name]) if name in os.environ else otherwise
+
+
+def spoken(recordings: dict[str, Recording], *names: str) -> list[Recording]:
+    """Those of the recordings that are there; skips where none is."""
+    found = [recordings[name] for name in names if name in recordings]
+    if not found:
+        pytest.skip("needs the recordings of TSUYAKU_TEST_AUDIO")
+    return found

@@ -1,0 +1,153 @@
+"""The full screen in a real terminal: what it shows in each state, what its keys do, and what it leaves behind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Recording
+from tests.desk.conftest import sound, spoken
+from tests.desk.room import Listener, Room, wait_until
+from tests.desk.running import READY_S, TSUYAKU, answered, say
+from tests.desk.terminal import PROMPT, Terminal
+
+pytestmark = pytest.mark.desk
+
+COMMAND = (TSUYAKU, "interpret", "--between", "en", "pt")
+KEYS = ("1 left", "2 right", "0 auto", "r repeat", "s slower", "w swap", "m mute", "v voice", "o mode", "c correct")
+UNSPOILT = "0 1 0"
+
+
+@pytest.fixture(scope="module")
+def terminal(room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    folder = Path(os.environ.get("TSUYAKU_DESK_PICTURES", tmp_path_factory.mktemp("screen")))
+    folder.mkdir(parents=True, exist_ok=True)
+    room.echo(60, -12.0)
+    with Terminal(room.environment, folder) as made:
+        yield made
+    room.still()
+
+
+def begin(terminal: Terminal, *options: str) -> None:
+    terminal.press("C-l")
+    terminal.run(*COMMAND, *options)
+    terminal.shows("q quit", READY_S)
+
+
+def end(terminal: Terminal) -> None:
+    wait_until(lambda: terminal.modes.startswith("0"), 40, "the end")
+    terminal.shows(PROMPT)
+
+
+def sounds_for(voice: Listener, since: float) -> float:
+    """s that the voice speaks, from when it begins to when it has been silent for a while."""
+    wait_until(lambda: len(voice.loud(since)), 15, "the voice")
+    wait_until(lambda: voice.silent_for(since) > 1.2, 40, "the end of the voice")
+    loud = voice.loud(since)
+    return float(loud[-1] - loud[0])
+
+
+def test_states_and_keys_in_a_terminal_of_80_by_24(
+    terminal: Terminal, room: Room, people: Listener, voice: Listener, recordings: dict[str, Recording]
+) -> None:
+    one = spoken(recordings, "fleurs_en_4", "sample")[0]
+    before = terminal.ask("stty -a")
+    begin(terminal, "--save", "talk.txt")
+    shown = terminal.picture("waiting")
+    assert all(key in shown for key in KEYS), shown
+    assert "EN" in shown
+    assert "voice after – " in shown
+
+    turn = say(room, people, one.name, one.language, sound(one.path))
+    terminal.picture("said")
+    answered(turn, voice)
+    shown = terminal.picture("answered")
+    row = next(line for line in shown.splitlines() if "▸" in line)
+    assert row.index("▸") < 40, "English is on the left"
+    assert len(row.strip()) > 45, "its translation stands beside it"
+    assert " of 2.5 s" in shown
+
+    now = time.monotonic()
+    terminal.press("r")
+    plain = sounds_for(voice, now)
+    now = time.monotonic()
+    terminal.press("s")
+    slow = sounds_for(voice, now)
+    assert slow > 1.1 * plain
+
+    terminal.press("2")
+    terminal.shows("PT (chosen)")
+    terminal.press("0")
+    terminal.press("m")
+    terminal.shows("microphone muted")
+    terminal.picture("muted")
+    terminal.press("m")
+    terminal.press("v")
+    terminal.shows("voice off")
+    terminal.press("v")
+    terminal.press("o")
+    terminal.shows("simultaneous")
+    terminal.press("o")
+    terminal.shows("consecutive")
+    terminal.press("w")
+    wait_until(lambda: terminal.screen().splitlines()[0].lstrip().startswith("PT"), 5, "the other side")
+    terminal.picture("swapped")
+    terminal.press("w")
+
+    terminal.press("c")
+    terminal.shows("fly" if one.name == "fleurs_en_4" else "")
+    terminal.press("C-a", "C-k")
+    now = time.monotonic()
+    terminal.type("Good morning, everybody.")
+    terminal.picture("correcting")
+    terminal.press("Enter")
+    sounds_for(voice, now)
+    terminal.shows("✎ Good morning, everybody.")
+    terminal.shows("Bom dia")
+    terminal.picture("corrected")
+    terminal.press("u")
+    wait_until(lambda: "Good morning" not in terminal.screen(), 5, "the correction to be undone")
+
+    room.unplug()
+    terminal.shows("is gone")
+    terminal.picture("microphone-gone")
+    room.plug()
+    terminal.shows("is back")
+
+    terminal.press("q")
+    end(terminal)
+    assert terminal.modes == UNSPOILT
+    assert terminal.ask("stty -a") == before
+    assert "Bom dia" not in terminal.ask("cat talk.txt")
+    assert terminal.ask("cat talk.txt")
+
+
+def test_terminal_is_restored_after_ctrl_c(terminal: Terminal) -> None:
+    before = terminal.ask("stty -a")
+    begin(terminal)
+    terminal.press("C-c")
+    terminal.picture("ending")
+    end(terminal)
+    assert terminal.modes == UNSPOILT
+    assert terminal.ask("stty -a") == before
+
+
+def test_terminal_is_restored_after_a_crash(
+    terminal: Terminal, room: Room, people: Listener, recordings: dict[str, Recording], tmp_path: Path
+) -> None:
+    one = spoken(recordings, "fleurs_en_4", "sample")[0]
+    full = tmp_path / "talk.jsonl"
+    full.symlink_to("/dev/full")
+    before = terminal.ask("stty -a")
+    terminal.press("C-l")
+    terminal.run(*COMMAND, "--save", str(full))
+    terminal.shows("q quit", READY_S)
+    say(room, people, one.name, one.language, sound(one.path))
+    wait_until(lambda: terminal.modes.startswith("0") and "tsuyaku: " in terminal.screen(), 60, "the crash")
+    terminal.picture("crashed")
+    assert terminal.modes == UNSPOILT
+    assert terminal.ask("stty -a") == before
