@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-dep
 TSUYAKU := $(BIN)/tsuyaku
 
 # `setup` is what runs; `dev` adds what tests, checks and benchmarks need.
-.PHONY: setup dev run check format test test-fast test-desk test-real test-load test-browser check-web test-vllm vllm-env vllm-cpu lock clean
+.PHONY: setup dev run check format test test-fast test-desk test-real test-load test-browser check-web test-vllm vllm-env vllm-cpu bench-gpu lock clean
 
 setup: $(STAMP)
 
@@ -72,8 +72,17 @@ vllm-env:
 vllm-cpu: dev vllm-env
 	TSUYAKU_VLLM=$(TSUYAKU_VLLM) $(BIN)/python -m tests.real.vllm.server $(PORT)
 
+# All that Llama promises and a machine without a GPU can show. TSUYAKU_SOAK_S=600 speaks for ten minutes.
 test-vllm: dev vllm-env
-	TSUYAKU_VLLM=$(TSUYAKU_VLLM) $(BIN)/python -m pytest -m vllm
+	TSUYAKU_VLLM=$(TSUYAKU_VLLM) $(BIN)/python -m pytest -m "vllm or real" \
+	  tests/real/vllm tests/real/test_llama_servers.py tests/real/test_bench_translator.py
+
+# Latency, requests carried and, with weights, quality on this machine's GPUs. MODEL is a folder of weights or a name of
+# `tsuyaku llama serve`; without one, random weights of Scout's size. VLLM_ENV is the environment that has vLLM.
+MODEL ?=
+VLLM_ENV ?=
+bench-gpu: dev
+	$(BIN)/python -m benchmarks.gpu --model "$(MODEL)" $(if $(VLLM_ENV),--vllm-env "$(VLLM_ENV)")
 
 # The pages in a real Chromium with real engines, their types, and axe on each of them. Chromium is Debian's, else
 # Playwright's own; TypeScript and axe-core come from npm and are only ever used here.
