@@ -2,14 +2,14 @@
 
 Whisper pads its input to 30 s (Radford et al. 2022, section 2.2). The encoder takes shorter spectrograms and costs
 less for them, but a decoder that sees too little beyond the speech repeats itself: hence the floor below, the token
-limit that follows the seconds of audio, and one retry at the full 30 s when a hypothesis loops.
+limit that follows the seconds of audio, and one retry with more context and no prompt when a hypothesis loops.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from models.errors import InputError, UnavailableError
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples, Word
 
 FULL_CONTEXT_SECONDS = 30.0
+RETRY_FACTOR = 2.0  # of the context, after a loop: enough to leave it, a third of the cost of the full context
 MAX_POSITIONS = 448  # of the decoder: prompt, prefix and new tokens together
 FRAMES_PER_SECOND = 100  # of the spectrogram; the encoder halves it
 MAX_TOKENS_PER_SECOND = 14.0  # the fastest speech of a test set of 30 languages stays below 12
@@ -73,8 +74,8 @@ class WhisperRecognizer:
         first = self._decode(request, self._context.seconds(seconds))
         if not first.looped:
             return first
-        unprompted = RecognitionRequest(request.audio, request.language, request.prefix, (), request.closed)
-        return self._decode(unprompted, FULL_CONTEXT_SECONDS)
+        more_s = min(FULL_CONTEXT_SECONDS, RETRY_FACTOR * self._context.seconds(seconds))
+        return self._decode(replace(request, prompt=(), hotwords=()), more_s)
 
     def run(self, requests: Sequence[RecognitionRequest]) -> list[Hypothesis]:
         """What `models.scheduler` calls."""

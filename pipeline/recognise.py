@@ -67,8 +67,11 @@ class Update:
 class Utterance:
     """The live buffer of one utterance and what is known of it."""
 
-    def __init__(self, start: int, config: RecogniseConfig, prompt: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, start: int, config: RecogniseConfig, prompt: tuple[int, ...] = (), *, begins_sentence: bool = False
+    ) -> None:
         self._config = config
+        self._begins_sentence = begins_sentence
         self.longest_s = config.longest_s
         """of the live buffer, from the next pass on"""
         self._audio = AudioBuffer(start)
@@ -79,6 +82,11 @@ class Utterance:
     @property
     def audio(self) -> AudioBuffer:
         return self._audio
+
+    @property
+    def ends_sentence(self) -> bool:
+        """A sentence begins with what follows all that was committed so far."""
+        return is_stop(self._committed[-1].text) if self._committed else self._begins_sentence
 
     @property
     def prompt(self) -> tuple[int, ...]:
@@ -137,13 +145,14 @@ class Utterance:
         )
 
     def _timed(self, words: Sequence[Word]) -> tuple[TimedWord, ...]:
-        """Words on the source's clock, never before what is committed."""
+        """Words on the source's clock, never before what is committed; a sentence begins with a capital."""
         floor = self._committed[-1].end if self._committed else self._audio.start
         timed: list[TimedWord] = []
         for word in words:
             start = max(floor, self._audio.start + round(word.start * SAMPLE_RATE))
             floor = max(start, self._audio.start + round(word.end * SAMPLE_RATE))
-            timed.append(TimedWord(word.text, start, floor, word.probability, word.tokens))
+            text = _capitalised(word.text) if not timed and not self._committed and self._begins_sentence else word.text
+            timed.append(TimedWord(text, start, floor, word.probability, word.tokens))
         return tuple(timed)
 
     def _rushed(self, words: Sequence[TimedWord]) -> int:
@@ -205,6 +214,7 @@ class Utterance:
         stops = [i for i in candidates if is_stop(self._committed[i].text)]
         cut = stops[-1] if stops and stops[-1] > 0 else candidates[-1]
         scrolled, self._committed = self._committed[: cut + 1], self._committed[cut + 1 :]
+        self._begins_sentence = is_stop(scrolled[-1].text)
         self._prompt = (*self._prompt, *(t for word in scrolled for t in word.tokens))[-self._config.prompt_tokens :]
         following = self._committed[0].start if self._committed else scrolled[-1].end
         self._audio.trim((scrolled[-1].end + following) // 2)
@@ -215,6 +225,12 @@ class Utterance:
             self._audio.trim(latest)
             self._prompt = ()
             self._last = tuple(word for word in self._last if word.start >= latest)
+
+
+def _capitalised(text: str) -> str:
+    """With the first letter as at the beginning of a sentence: a decoder that has heard one word does not know."""
+    first = next((index for index, character in enumerate(text) if character.isalpha()), len(text))
+    return text[:first] + text[first : first + 1].title() + text[first + 1 :]
 
 
 def _with_decided_punctuation(words: Sequence[TimedWord], count: int) -> int:

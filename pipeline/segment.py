@@ -12,7 +12,9 @@ from pipeline.recognise import TimedWord, is_stop
 class SegmentConfig:
     comma_after: int = 8
     """words, after which a comma, colon or semicolon ends a clause"""
-    longest: int = 25
+    lull_after: int = 12
+    """words, after which a lull ends a clause"""
+    longest: int = 36
     """words, after which any word ends a clause"""
 
 
@@ -42,9 +44,15 @@ class Segmenter:
         self.index = 0
 
     def add(
-        self, words: Sequence[TimedWord], language: str, *, pause: bool, tentative: Sequence[TimedWord] = ()
+        self,
+        words: Sequence[TimedWord],
+        language: str,
+        *,
+        pause: bool,
+        lull: bool = False,
+        tentative: Sequence[TimedWord] = (),
     ) -> Iterator[Clause]:
-        """`pause`: the speaker stopped after the last of `words`. `tentative`: what seems to follow them."""
+        """`tentative`: what seems to follow `words`. After them the speaker stopped (`pause`) or faltered (`lull`)."""
         if self._language != language and self._words:
             yield self._close()
         self._language = language
@@ -55,7 +63,8 @@ class Segmenter:
             if self._ends_clause():
                 yield self._close()
                 grew = False
-        if pause and self._words:
+        faltered = lull and not tentative and self._spoken() >= self._config.lull_after
+        if self._words and (pause or faltered):
             yield self._close()
             return
         ahead = _up_to_stop(tentative)
@@ -65,12 +74,15 @@ class Segmenter:
 
     def _ends_clause(self) -> bool:
         text = self._words[-1].text.strip()
-        spoken = sum(1 for word in self._words if any(map(str.isalnum, word.text)))
+        spoken = self._spoken()
         if not spoken:
             return False
         if is_stop(text) and not _abbreviation(self._words):
             return True
         return (text[-1:] in ",;:、，；：" and spoken >= self._config.comma_after) or spoken >= self._config.longest
+
+    def _spoken(self) -> int:
+        return sum(1 for word in self._words if any(map(str.isalnum, word.text)))
 
     def _close(self) -> Clause:
         clause = self._clause(closed=True)

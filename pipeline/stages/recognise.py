@@ -45,16 +45,19 @@ class Recognition:
     async def run(self) -> None:
         """Until the gate's channel ends; every clause is closed then."""
         languages = LanguageChoice(self._shared.config.source_language, self._shared.config.candidates)
-        prompt: tuple[int, ...] = ()
+        before: Utterance | None = None
         while (item := await self._gated.get()) is not None:
             if isinstance(item, Onset):
-                live = self._begin(item, prompt)
+                live = self._begin(item, before)
                 await self._follow(live, languages)
-                prompt = live.utterance.prompt if not live.changed_language else ()
+                before = live.utterance if not live.changed_language else None
         await self._end(languages.current)
 
-    def _begin(self, onset: Onset, prompt: tuple[int, ...] = ()) -> LiveUtterance:
-        return LiveUtterance(Utterance(onset.at, self._config, prompt), self._gated, self._config.longest_s)
+    def _begin(self, onset: Onset, before: Utterance | None = None) -> LiveUtterance:
+        """`before`: what was said last, in the same language."""
+        prompt, begins_sentence = ((), True) if before is None else (before.prompt, before.ends_sentence)
+        utterance = Utterance(onset.at, self._config, prompt, begins_sentence=begins_sentence)
+        return LiveUtterance(utterance, self._gated, self._config.longest_s)
 
     async def _end(self, language: str) -> None:
         await self._segment((), language, StageTime(0, 0), pause=True)
@@ -107,7 +110,9 @@ class Recognition:
         if update.committed or update.tentative or live.showed_tail:
             await self._emit_words(update.committed, update.tentative, language)
         live.showed_tail = bool(update.tentative)
-        await self._segment(update.committed, language, time, pause=live.closed, tentative=update.tentative)
+        await self._segment(
+            update.committed, language, time, pause=live.closed, lull=live.lull, tentative=update.tentative
+        )
 
     async def _judge(self, time: StageTime) -> None:
         actual = time.queue_ms + time.compute_ms
@@ -141,7 +146,8 @@ class Recognition:
         recognised: StageTime,
         *,
         pause: bool,
+        lull: bool = False,
         tentative: tuple[TimedWord, ...] = (),
     ) -> None:
-        for clause in self._segmenter.add(words, language, pause=pause, tentative=tentative):
+        for clause in self._segmenter.add(words, language, pause=pause, lull=lull, tentative=tentative):
             await self._hand_on(Committed(clause, self._shared.clock.now_ms(), recognised))

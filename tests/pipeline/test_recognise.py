@@ -120,3 +120,16 @@ def test_buffer_in_which_nothing_is_understood_is_trimmed_too() -> None:
     live = utterance(seconds=30.0, config=RecogniseConfig(longest_s=12, keep_s=3))
     apply(live, hypothesis(""))
     assert live.audio.end - live.audio.start == 3 * SAMPLE_RATE
+
+
+def test_first_word_of_a_sentence_is_written_with_a_capital() -> None:
+    live = Utterance(0, RecogniseConfig(), begins_sentence=True)
+    live.append(Stretch(0, np.zeros(3 * SAMPLE_RATE, np.float32)))
+    assert text(apply(live, hypothesis("the end. of"), closed=True)) == (" The end. of", "")
+    assert not live.ends_sentence
+
+
+def test_sentence_that_goes_on_after_a_pause_keeps_its_small_letter() -> None:
+    live = utterance()
+    assert text(apply(live, hypothesis("of the year."), closed=True)) == (" of the year.", "")
+    assert live.ends_sentence

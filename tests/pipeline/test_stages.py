@@ -102,6 +102,14 @@ def test_long_clause_is_cut_and_nothing_is_lost() -> None:
     assert [len(clause.split()) for clause in clauses] == [40, 40, 15]
 
 
+def test_lull_ends_a_clause_that_is_long_enough_and_wholly_committed() -> None:
+    segmenter = Segmenter(SegmentConfig(lull_after=3))
+    assert closed(list(segmenter.add(words("in short"), "en", pause=False, lull=True))) == []
+    tail = words("or so")
+    assert closed(list(segmenter.add(words("it rains"), "en", pause=False, lull=True, tentative=tail))) == []
+    assert closed(list(segmenter.add(words("today"), "en", pause=False, lull=True))) == ["in short it rains today"]
+
+
 def test_change_of_language_ends_a_clause() -> None:
     segmenter = Segmenter()
     list(segmenter.add(words("good morning"), "en", pause=False))
