@@ -73,7 +73,7 @@ class Hypothesis:
     """probability that the audio holds no speech"""
     mean_log_probability: float
     looped: bool = False
-    """the decoder repeated itself and the retry at full context did too"""
+    """the decoder repeated itself, and the retry with more context did too"""
 
 
 class Recognizer(Protocol):

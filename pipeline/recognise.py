@@ -30,9 +30,9 @@ class RecogniseConfig:
     """left in the buffer by trimming, so that the decoder has context"""
     guard_s: float = 0.1
     """words that end closer to the end of the audio stay open, agreed on or not"""
-    sure_above: float = 0.7
+    sure_above: float = 0.6
     """probability of a word, and of all open words before it, that is committed without a second hypothesis"""
-    sure_guard_s: float = 0.3
+    sure_guard_s: float = 0.25
     """such words end at least so long before the end of the audio; in a lull anywhere before it"""
     doubtful_below: float = 0.2
     """probability of a word that agreement commits only once its audio is older than `doubt_s`"""
