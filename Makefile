@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet --no-dep
 TSUYAKU := $(BIN)/tsuyaku
 
 # `setup` is what runs; `dev` adds what tests, checks and benchmarks need.
-.PHONY: setup dev run check format test test-fast test-desk test-real test-load test-browser check-web test-vllm vllm-env vllm-cpu bench-gpu lock clean
+.PHONY: setup dev run check format test test-fast test-desk test-real test-load test-browser check-web test-vllm vllm-env vllm-cpu vllm-small bench-gpu lock clean
 
 setup: $(STAMP)
 
@@ -71,6 +71,11 @@ vllm-env:
 
 vllm-cpu: dev vllm-env
 	TSUYAKU_VLLM=$(TSUYAKU_VLLM) $(BIN)/python -m tests.real.vllm.server $(PORT)
+
+# The same with a small model that follows instructions; tsuyaku bench translator asks it.
+vllm-small: dev vllm-env
+	test -e $(TSUYAKU_VLLM)/small/model.safetensors || HF_HUB_OFFLINE=1 $(TSUYAKU_VLLM)/bin/python tests/real/vllm/small.py $(TSUYAKU_VLLM)/small
+	$(TSUYAKU) llama serve --cpu --model $(TSUYAKU_VLLM)/small --vllm-env $(TSUYAKU_VLLM) --context 2048 --sequences 8 --port $(PORT)
 
 # All that Llama promises and a machine without a GPU can show. TSUYAKU_SOAK_S=600 speaks for ten minutes.
 test-vllm: dev vllm-env
