@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 NAME = "tiny"
-READY_S = 180.0
+READY_S = 300.0
 
 # vLLM's CPU build: with a process of its own for the engine, or the default executor, tokens arrive in bursts of a
 # second and an abort comes too late; with more than one thread a loaded machine does a few tokens a second.
