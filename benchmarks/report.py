@@ -70,6 +70,10 @@ def timeline(log: Log, spoken: Sequence[Spoken], language: str, target: str, sta
     lags.set_ylabel("commit lag, s")
     lags.set_xlabel("s of the recording")
     lags.grid(alpha=0.3)
+    return _svg(pyplot, figure)
+
+
+def _svg(pyplot: Any, figure: Any) -> str:
     figure.tight_layout()
     out = io.StringIO()
     figure.savefig(out, format="svg", metadata={"Date": None})
@@ -91,6 +95,31 @@ def _row(axes: Any, words: Sequence[tuple[float, str]], height: int, start_s: fl
 def _write(axes: Any, x: float, y: float, text: str) -> None:
     escaped = text.replace("$", r"\$")
     axes.text(x, y + 0.28, escaped, rotation=40, fontsize=6, ha="left", va="bottom", clip_on=True)
+
+
+def frontier(report: Report) -> str:
+    """SVG: for each system, word error rate against commit lag, weighted by the recordings' length; the area of a point
+    is its CPU."""
+    require("matplotlib").use("svg")
+    pyplot = require("matplotlib.pyplot")
+    figure, axes = pyplot.subplots(figsize=(8, 5))
+    for system in dict.fromkeys(result.system for result in report.results):
+        own = [result for result in report.results if result.system == system]
+        lag, wer, cpu = (_weighted(own, name) for name in ("commit_lag_median", "wer", "cpu"))
+        axes.scatter([lag], [100 * wer], s=900 * cpu, alpha=0.5, color="#00695c")
+        axes.annotate(f"{system}\n{lag:.2f} s, {100 * wer:.1f} %, {cpu:.2f} CPU", (lag, 100 * wer), fontsize=8)
+    axes.set_xlabel("commit lag, median, s")
+    axes.set_ylabel("WER, %")
+    axes.margins(0.25)
+    axes.grid(alpha=0.3)
+    return _svg(pyplot, figure)
+
+
+def _weighted(results: Sequence[Result], name: str) -> float:
+    """Mean of a figure by the seconds of the recordings that have it."""
+    having = [result for result in results if name in result.figures]
+    seconds = sum(result.seconds for result in having)
+    return sum(result.figures[name] * result.seconds for result in having) / seconds if seconds else 0.0
 
 
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem;max-width:100rem}table{border-collapse:collapse}
@@ -125,12 +154,12 @@ def page(report: Report, pictures: dict[str, str]) -> str:
 
 
 def write(report: Report, pictures: dict[str, str], folder: Path) -> list[Path]:
-    """report.json, report.html and timeline.svg (the first picture); returns what was written."""
+    """report.json, report.html and picture.svg (the first picture); returns what was written."""
     folder.mkdir(parents=True, exist_ok=True)
     files = {"report.json": msgspec.json.format(msgspec.json.encode(report)).decode()}
     files["report.html"] = page(report, pictures)
     if pictures:
-        files["timeline.svg"] = next(iter(pictures.values()))
+        files["picture.svg"] = next(iter(pictures.values()))
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in files]

@@ -37,12 +37,14 @@ class System:
     """the adapter is a client: measure only what it starts"""
 
 
-def _tsuyaku(*flags: str) -> Command:
+def _tsuyaku(*flags: str, preset: str = "") -> Command:
+    """`preset` where it is not that of the run."""
+
     def command(recording: Recording, target: str, options: Options) -> list[str]:
         run = "import sys; from app.cli import main; main()"
         to = ["--to", target] if target else ["--to", recording.language]
         speak = ["--speak", "/dev/null"] if options.speak and target and flags else []
-        given = ["--from", recording.language, *to, "--format", "jsonl", "--preset", options.preset]
+        given = ["--from", recording.language, *to, "--format", "jsonl", "--preset", preset or options.preset]
         return [sys.executable, "-c", run, "translate", str(recording.path), *given, *speak, *flags, *options.extra]
 
     return command
@@ -75,3 +77,8 @@ def chosen(names: Sequence[str]) -> list[System]:
         if name not in SYSTEMS:
             raise InputError("unknown-system", f"'{name}' is no system; use {', '.join(SYSTEMS)}.")
     return [SYSTEMS[name] for name in names]
+
+
+def at_presets(names: Sequence[str]) -> list[System]:
+    """One system for each of the named settings, paced by the clock."""
+    return [System(f"tsuyaku {name}", _tsuyaku("--realtime", preset=name), translates=True) for name in names]

@@ -16,6 +16,7 @@ from app.settings import resolve
 from benchmarks import compare as comparing
 from benchmarks import report as reporting
 from benchmarks import route as routing
+from benchmarks import speakers as speaking
 from benchmarks.alignment import align
 from benchmarks.extra import require
 from benchmarks.log import read as read_log
@@ -24,7 +25,7 @@ from benchmarks.peers import whisperlivekit
 from benchmarks.run import Plan, Report
 from benchmarks.run import read as read_report
 from benchmarks.run import run as run_plan
-from benchmarks.systems import PEERS, Options, chosen
+from benchmarks.systems import PEERS, Options, at_presets, chosen
 from benchmarks.translator import engine as asking
 from benchmarks.translator import report as judging
 from benchmarks.translator import run as translating
@@ -170,6 +171,57 @@ def route(
             f"heard as {wrong.language or 'nothing'}, not {wrong.cut.language}"
         )
     console.print(routing.table(routing.tallies(routed, between)))
+
+
+@app.command()
+def speakers(
+    ids: _Ids = None,
+    counts: Annotated[str, typer.Option(help="How many at once, as in 1,2,4.")] = "1,2,4",
+    to: Annotated[str, typer.Option("--to", help="Language to translate into.")] = "pt",
+    preset: Annotated[str, typer.Option(help="fast, balanced or accurate.")] = "balanced",
+    manifest: _Manifest = None,
+    model: _Model = None,
+) -> None:
+    """Measure several speakers at once in one process, and how many stay within the budgets.
+
+    \b
+        tsuyaku bench speakers fleurs_en_0 fleurs_en_1 --counts 1,2,4
+    """
+    for module in _NEEDED:
+        require(module)
+    recordings = [recording for recording in load(manifest, ids or ()) if recording.transcript]
+    aligned = [(recording, align(recording, _model(model))) for recording in recordings]
+    results = speaking.measure(aligned, to, [int(count) for count in counts.split(",")], preset)
+    Console().print(speaking.table(results))
+    for problem in (problem for one in results for problem in one.problems):
+        typer.echo(problem)
+
+
+@app.command()
+def frontier(
+    ids: _Ids = None,
+    to: Annotated[str, typer.Option("--to", help="Languages to translate into; empty for none.")] = "pt",
+    presets: Annotated[str, typer.Option(help="Named settings to compare.")] = "fast,balanced,accurate",
+    manifest: _Manifest = None,
+    output: _Output = Path("out/frontier"),
+    repeat: _Repeat = 1,
+    model: _Model = None,
+) -> None:
+    """Measure the named settings, and draw quality against lag against cost.
+
+    \b
+        tsuyaku bench frontier en_printing fleurs_pt_0 -o out/frontier
+    """
+    for module in _NEEDED:
+        require(module)
+    recordings = [recording for recording in load(manifest, ids or ()) if recording.transcript]
+    targets = [target for target in to.split(",") if target]
+    options = Options(_model(model))
+    plan = Plan(recordings, at_presets(presets.split(",")), targets, options, output, repeat)
+    report = run_plan(plan, shlex.join(["tsuyaku", *sys.argv[1:]]), lambda line: typer.echo(line, err=True))
+    written = reporting.write(report, {"frontier": reporting.frontier(report)}, output)
+    Console().print(reporting.table(report))
+    typer.echo("\n".join(str(path) for path in written), err=True)
 
 
 def _run(

@@ -112,6 +112,13 @@ def test_timeline_is_svg_with_text_that_looks_like_mathematics() -> None:
     assert "<svg" in report.timeline(LOG, spoken, "en", "pt")
 
 
+def test_frontier_names_each_system_with_its_figures() -> None:
+    pytest.importorskip("matplotlib")
+    drawn = report.frontier(made(wer=0.1, commit_lag_median=1.25, cpu=0.5))
+    assert "<svg" in drawn
+    assert "tsuyaku" in drawn
+
+
 def test_median_is_taken_of_the_runs_that_have_a_figure() -> None:
     assert medians([{"a": 1, "b": 5}, {"a": 3}, {"a": 2}]) == {"a": 2, "b": 5}
 
