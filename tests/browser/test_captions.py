@@ -115,7 +115,8 @@ def test_where_the_time_went_is_shown_clause_by_clause(server: Running, browser:
             page.locator(".bars li").first.locator("[data-stage]").evaluate_all("all => all.map(e => e.dataset.stage)")
         )
         assert [stage for stage in shown if stage != "network"] == ["capture", "recognise", "translate", "speak"]
-        assert page.locator(".bars .bar-total").first.inner_text().startswith("1.2 s")
+        whole = float(page.locator(".bars .bar-total").first.inner_text().split()[0])
+        assert 1.2 <= whole < 6, "the stages, and what the network of a busy machine adds"
 
 
 def test_each_side_hears_again_what_was_said_to_it(server: Running, browser: Browser) -> None:

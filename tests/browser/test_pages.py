@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, WebSocketRoute
+from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute
 
 from tests.browser.conftest import OUT, ROOT, Running, evaluates, launch, until, watched
 from tests.browser.scripted import PAGES, SENTENCES, SIZES, address, caption, conversation, play, show
@@ -26,6 +26,17 @@ def axe() -> str:
     return path.read_text("utf-8")
 
 
+def serious(page: Page, axe: str) -> list[tuple[str, list[str]]]:
+    """What axe finds, by rule, with the elements."""
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    return [
+        (rule["id"], [node["html"][:160] for node in rule["nodes"]])
+        for rule in found
+        if rule["impact"] in ("serious", "critical")
+    ]
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", PAGES)
@@ -36,15 +47,37 @@ def test_page_is_accessible(server: Running, browser: Browser, axe: str, name: s
         page.evaluate("Promise.all(document.getAnimations().map(a => a.finished))")
         OUT.mkdir(parents=True, exist_ok=True)
         page.screenshot(path=OUT / f"{name}-{size}-{scheme}.png", full_page=name == "start", omit_background=True)
-        page.evaluate(axe)
-        result = page.evaluate("axe.run({resultTypes: ['violations']})")
-        serious = [
-            (rule["id"], [node["html"][:160] for node in rule["nodes"]])
-            for rule in result["violations"]
-            if rule["impact"] in ("serious", "critical")
-        ]
-        assert serious == []
+        assert serious(page, axe) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out sideways"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("name", "opener"),
+    [
+        ("listen", "#more"),
+        ("listen", "#save"),
+        ("listen", "#display"),
+        ("listen", "#more-languages"),
+        ("speak", "#overlay"),
+        ("speak", "#end-room"),
+        ("talk", "#phrases"),
+    ],
+)
+def test_sheet_is_accessible(server: Running, browser: Browser, axe: str, name: str, opener: str, scheme: str) -> None:
+    with watched(
+        browser, server.url, viewport=SIZES["phone"], color_scheme=scheme, permissions=["microphone"]
+    ) as pages:
+        page = pages.page()
+        script = show(page, server, name)
+        if name == "speak":
+            page.locator("#host summary").click()
+        if name == "talk":
+            script.say(*conversation())
+        page.click(opener)
+        page.wait_for_selector("dialog[open]")
+        page.screenshot(path=OUT / f"sheet-{name}-{opener[1:]}-{scheme}.png")
+        assert serious(page, axe) == []
 
 
 @pytest.mark.parametrize("language", ["pt", "ja"])
