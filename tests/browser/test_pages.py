@@ -76,6 +76,8 @@ def test_sheet_is_accessible(server: Running, browser: Browser, axe: str, name: 
             script.say(*conversation())
         page.click(opener)
         page.wait_for_selector("dialog[open]")
+        if name == "talk":
+            evaluates(page, "/on board\\.\\s*Guarde a passagem/.test(document.querySelector('dialog').innerText)")
         page.screenshot(path=OUT / f"sheet-{name}-{opener[1:]}-{scheme}.png")
         assert serious(page, axe) == []
 

@@ -10,7 +10,7 @@ import { joined, Paragraphs } from "./paragraphs.js";
 export class History {
   /**
    * @param {Captions} captions
-   * @param {{source: () => boolean}} options
+   * @param {{source: () => boolean, beside?: string}} options `beside`: the language beside what was said in the shown one
    */
   constructor(captions, options) {
     this.captions = captions;
@@ -86,10 +86,13 @@ export class History {
       this.element.append(row.element);
     }
     const same = paragraph.every((segment) => segment.texts.get(this.language)?.same);
-    const language = this.captions.sourceLanguage(first);
+    const { beside = "" } = this.options;
+    const language = same ? beside : this.captions.sourceLanguage(first);
+    const second = (/** @type {import("./captions.js").Segment} */ segment) =>
+      same ? (segment.texts.get(beside)?.text ?? "") : this.captions.source(segment);
     set(row.name, several ? this.captions.channels.get(first.channel)?.name ?? "" : "");
     set(row.target, joined(paragraph.map((segment) => segment.texts.get(this.language)?.text ?? ""), this.language));
-    set(row.source, same || !this.options.source() ? "" : joined(paragraph.map((s) => this.captions.source(s)), language));
+    set(row.source, this.options.source() ? joined(paragraph.map(second), language) : "");
     row.source.lang = language;
     row.source.dir = direction(language || "en");
   }

@@ -249,7 +249,7 @@ function large(code, which) {
 }
 
 function phrases() {
-  const history = new History(room.captions, { source: () => true });
+  const history = new History(room.captions, { source: () => true, beside: each ? "" : theirs });
   history.show(mine);
   const save = button(t("save"), () => openSave(room, mine), { icon: "save" });
   sheet(t("talk.phrases"), t("close"), history.element, save);
