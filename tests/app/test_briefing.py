@@ -60,7 +60,7 @@ async def test_terms_of_a_room_reach_its_translator_and_no_other_rooms() -> None
             async with served.connect(room["listener"], ["pt"]) as listener:
                 await speak_all(served, room["speaker"])
                 await listener.until("closed")
-            said = [request for request in translator.requests if "word0" in request.source]
+            said = [request for request in translator.requests if "word0" in request.source.casefold()]
             assert said
             assert all(r.briefing.glossary.rules("word0", "en", "pt") == expected for r in said)
             assert {r.briefing.context_line for r in said} == {"a trial" if expected else ""}
