@@ -12,11 +12,13 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Word
 from pipeline.audio import AudioBuffer, Stretch
 
 REPETITION_WORDS = 3  # said twice at once, by a decoder more often than by a person
+PASSAGE_WORDS = 3  # in a row, that no two hypotheses share by accident
 SLACK_CHARACTERS = 8  # beyond the fastest speech: times of words are rough
 
 
@@ -125,7 +127,9 @@ class Utterance:
             count = 0
         else:
             likely = words[: min(rushed, repeated)]
-            count = max(self._agreed(likely, audio_end), self._sure(likely, audio_end, lull=lull))
+            count = max(
+                self._agreed(likely, audio_end), self._sure(likely, audio_end, lull=lull), self._overdue(likely)
+            )
         committed, tentative = words[:count], words[count:]
         self._committed.extend(committed)
         self._last = tentative
@@ -202,29 +206,47 @@ class Utterance:
             count = index + 1
         return _with_decided_punctuation(words, count)
 
+    def _overdue(self, words: Sequence[TimedWord]) -> int:
+        """How many of `words` may be committed because the buffer is full: those of its older half up to the last
+        passage on which both hypotheses agree. A word that is heard in another way each time holds up no others."""
+        if self._audio.end - self._audio.start <= self.longest_s * SAMPLE_RATE:
+            return 0
+        old = self._audio.end - round(self.longest_s / 2 * SAMPLE_RATE)
+        spoken = [(index, key) for index, word in enumerate(words) if (key := _key(word.text)) and word.end <= old]
+        before = [key for word in self._last if (key := _key(word.text))]
+        matcher = SequenceMatcher(None, before, [key for _, key in spoken], autojunk=False)
+        ends = [block.b + block.size for block in matcher.get_matching_blocks() if block.size >= PASSAGE_WORDS]
+        return _with_decided_punctuation(words, spoken[ends[-1] - 1][0] + 1) if ends else 0
+
     def _trim(self) -> None:
-        """Keep the buffer short: cut it between two committed words, at a sentence's end where there is one."""
+        """Keep the buffer short: cut it between two committed words, at a sentence's end where there is one. The last
+        committed word stays, as what the decoder goes on from: after a cut right behind it, it may be heard again."""
         if self._audio.end - self._audio.start <= self.longest_s * SAMPLE_RATE:
             return
         latest = self._audio.end - round(self._config.keep_s * SAMPLE_RATE)
-        candidates = [i for i, word in enumerate(self._committed) if word.end <= latest]
+        kept = max((i for i, word in enumerate(self._committed) if _key(word.text)), default=0)
+        candidates = [i for i, word in enumerate(self._committed[:kept]) if word.end <= latest]
         if not candidates:
             self._force_trim(latest)
             return
         stops = [i for i in candidates if is_stop(self._committed[i].text)]
         cut = stops[-1] if stops and stops[-1] > 0 else candidates[-1]
-        scrolled, self._committed = self._committed[: cut + 1], self._committed[cut + 1 :]
-        self._begins_sentence = is_stop(scrolled[-1].text)
-        self._prompt = (*self._prompt, *(t for word in scrolled for t in word.tokens))[-self._config.prompt_tokens :]
-        following = self._committed[0].start if self._committed else scrolled[-1].end
-        self._audio.trim((scrolled[-1].end + following) // 2)
+        self._scroll(cut + 1, (self._committed[cut].end + self._committed[cut + 1].start) // 2)
 
     def _force_trim(self, latest: int) -> None:
         """Nothing was committed for the whole buffer: it holds no speech that the recogniser understands."""
         if self._audio.end - self._audio.start > 2 * self.longest_s * SAMPLE_RATE:
-            self._audio.trim(latest)
+            self._scroll(sum(1 for word in self._committed if word.end <= latest), latest)
             self._prompt = ()
             self._last = tuple(word for word in self._last if word.start >= latest)
+
+    def _scroll(self, count: int, at: int) -> None:
+        """Forget the audio before `at`; the first `count` committed words become the prompt."""
+        scrolled, self._committed = self._committed[:count], self._committed[count:]
+        if scrolled:
+            self._begins_sentence = is_stop(scrolled[-1].text)
+        self._prompt = (*self._prompt, *(t for word in scrolled for t in word.tokens))[-self._config.prompt_tokens :]
+        self._audio.trim(at)
 
 
 def _capitalised(text: str) -> str:

@@ -133,3 +133,28 @@ def test_sentence_that_goes_on_after_a_pause_keeps_its_small_letter() -> None:
     live = utterance()
     assert text(apply(live, hypothesis("of the year."), closed=True)) == (" of the year.", "")
     assert live.ends_sentence
+
+
+def test_word_that_is_heard_in_another_way_each_time_holds_up_no_others_once_the_buffer_is_full() -> None:
+    live = utterance(seconds=5.0, config=RecogniseConfig(longest_s=6, keep_s=2))
+    said = "sat down by the river and read a long letter"
+    assert text(apply(live, hypothesis(f"captain {said}"))) == ("", f" captain {said}")
+    live.append(Stretch(live.audio.end, np.zeros(2 * SAMPLE_RATE, np.float32)))
+    update = apply(live, hypothesis(f"kept in {said}"))
+    assert text(update) == (" kept in sat down by the river and", " read a long letter")
+
+
+def test_full_buffer_commits_nothing_on_which_hypotheses_do_not_agree() -> None:
+    live = utterance(seconds=8.0, config=RecogniseConfig(longest_s=6, keep_s=2))
+    apply(live, hypothesis("thanks for watching this"))
+    assert text(apply(live, hypothesis("the sound of the wind")))[0] == ""
+
+
+def test_last_committed_word_stays_in_the_buffer_that_is_trimmed() -> None:
+    live = utterance(seconds=14.0, config=RecogniseConfig(longest_s=12, keep_s=3))
+    for _ in range(2):
+        update = apply(live, hypothesis("one two three four"))
+    assert text(update) == (" one two three four", "")
+    request = live.request("en", closed=False)
+    assert (request.prompt, request.prefix) == ((0, 1, 2), (3,))
+    assert live.audio.start == 1.5 * SAMPLE_RATE
