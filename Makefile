@@ -106,7 +106,7 @@ $(CHECKS): tests/browser/package-lock.json
 
 # uv, a tool for the maintainer, writes the locks: versions with hashes, and no index address.
 LOCK := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
-EXTRAS := --extra voices --extra llama --extra play --extra desk --group pyproject.toml:build
+EXTRAS := --extra voices --extra llama --extra play --extra desk --extra mqtt --group pyproject.toml:build
 lock:
 	$(LOCK) $(EXTRAS) pyproject.toml -o requirements.lock
 	$(LOCK) -c requirements.lock $(EXTRAS) --extra bench --group pyproject.toml:dev pyproject.toml -o requirements-dev.lock

@@ -36,7 +36,6 @@ EXTRAS = {
     "play": "sounddevice",
     "desk": "livekit",
     "mqtt": "aiomqtt",
-    "ray": "ray",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -15,13 +16,14 @@ from app.formats import JsonLinesWriter
 from app.frames import Voice
 from app.interpret import PlaySink, Sink, SpeechSink
 from app.listen import Gone, Link, Listener, Lost
+from app.mqtt import Broker, Publisher, Speaker
 from app.play import Player
 from app.presets import target_languages
 from app.protocol import Wanted
 from app.speaking import shifted
 from app.views import PlainSink
 from models.errors import InputError
-from pipeline.events import End, Speech
+from pipeline.events import End, Speech, Translation, Words
 
 FORMATS = ("live", "jsonl")
 
@@ -32,6 +34,9 @@ def listen(
     speak: Annotated[bool, typer.Option("--speak", help="Also hear it, in the first of the languages.")] = False,
     record: Annotated[Path | None, typer.Option(help="Write what is spoken to this WAV file.")] = None,
     format: Annotated[str, typer.Option("--format", help="live or jsonl.")] = "live",
+    mqtt: Annotated[
+        str | None, typer.Option(help="Also publish it: mqtt://HOST/TOPIC, or mqtts for TLS (docs/mqtt.md).")
+    ] = None,
     code: Annotated[str, typer.Option(help="The room's code, where it has one.")] = "",
     certificate: Annotated[
         Path | None,
@@ -40,7 +45,9 @@ def listen(
 ) -> None:
     """Follow a room in your language. Comes back by itself when the network breaks, and misses nothing.
 
-    tsuyaku listen 'http://127.0.0.1:8080/listen#TOKEN' --lang pt
+    \b
+        tsuyaku listen 'http://127.0.0.1:8080/listen#TOKEN' --lang pt
+        tsuyaku listen 'http://127.0.0.1:8080/listen#TOKEN' --lang pt,es --mqtt mqtt://127.0.0.1/hall
     """
     languages = target_languages(lang)
     if not languages or len(languages) > protocol.MAX_LANGUAGES:
@@ -57,8 +64,10 @@ def listen(
         code=code,
         trust=_trust(certificate),
     )
+    publisher = Publisher(Broker.parse(mqtt)) if mqtt else None
+    reader = _Reader(languages, format, publisher=publisher)
     try:
-        ended = asyncio.run(_follow(listener, _Reader(languages, format), hearers))
+        ended = asyncio.run(_publish(publisher, _follow(listener, reader, hearers)))
     finally:
         for hearer in hearers:
             hearer.close()
@@ -68,35 +77,57 @@ def listen(
 class _Reader:
     """Writes what was committed: each channel on its own, all of them on the room's clock."""
 
-    def __init__(self, languages: list[str], format: str, stream: TextIO | None = None) -> None:
+    def __init__(
+        self, languages: list[str], format: str, stream: TextIO | None = None, publisher: Publisher | None = None
+    ) -> None:
         self._languages = languages
         self._format = format
         self._stream = stream or sys.stdout
+        self._publisher = publisher
         self._begins: dict[int, float] = {}
-        self._channels: dict[int, PlainSink | JsonLinesWriter] = {}
+        self._channels: dict[int, list[PlainSink | JsonLinesWriter | Speaker]] = {}
 
     def add(self, message: protocol.ServerMessage) -> None:
         match message:
             case protocol.Opened():
                 self._begins[message.channel] = message.room_ms
             case protocol.Words():
-                self._of(message.channel).add(shifted(wire.words(message), self._begins.get(message.channel, 0), 0))
+                self._add(message.channel, self._on_clock(message.channel, wire.words(message)))
             case protocol.Caption():
-                self._of(message.channel).add(
-                    shifted(wire.translation(message), self._begins.get(message.channel, 0), 0)
-                )
+                self._add(message.channel, self._on_clock(message.channel, wire.translation(message)))
             case protocol.Closed():
-                self._of(message.channel).add(_end(message))
+                self._add(message.channel, _end(message))
             case _:
                 pass
 
-    def _of(self, channel: int) -> PlainSink | JsonLinesWriter:
+    def _on_clock(self, channel: int, event: Words | Translation) -> Words | Translation:
+        return shifted(event, self._begins.get(channel, 0), 0)
+
+    def _add(self, channel: int, event: Words | Translation | End) -> None:
         if channel not in self._channels:
             plain = self._format == "live"
-            self._channels[channel] = (
-                PlainSink(self._languages, self._stream) if plain else JsonLinesWriter(self._stream)
-            )
-        return self._channels[channel]
+            shown = PlainSink(self._languages, self._stream) if plain else JsonLinesWriter(self._stream)
+            self._channels[channel] = [shown, *([self._publisher.speaker()] if self._publisher else [])]
+        for sink in self._channels[channel]:
+            sink.add(event)
+
+
+async def _publish(publisher: Publisher | None, following: Coroutine[None, None, str]) -> str:
+    """Follow a room while what it reads is published; the one that fails ends the other."""
+    if publisher is None:
+        return await following
+    tasks = asyncio.create_task(following), asyncio.create_task(publisher.run())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            await tasks[1]
+        publisher.finish()
+        await tasks[1]
+        return await tasks[0]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _follow(listener: Listener, reader: _Reader, hearers: list[Sink]) -> str:

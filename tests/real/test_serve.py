@@ -22,6 +22,7 @@ from app.frames import Uplink, Voice
 from app.media import MediaFile
 from models.protocols import SAMPLE_RATE, Samples
 from tests.conftest import Recording
+from tests.real.mosquitto import MOSQUITTO, Display, Mosquitto
 from tests.real.serving import TSUYAKU, Serve, serve
 
 pytestmark = pytest.mark.real
@@ -230,6 +231,37 @@ def test_terminal_listens_to_a_room(server: Serve, speech: Samples, tmp_path: Pa
     squeezed = re.sub(r"\s", "", host.text("caption", "pt"))
     assert re.sub(r"\s", "", written) == squeezed != ""
     assert spoken.stat().st_size > 40_000
+
+
+@pytest.mark.skipif(MOSQUITTO is None, reason="needs mosquitto")
+async def test_room_is_published_to_a_broker(server: Serve, speech: Samples, tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path, "allow_anonymous true")
+    broker.start()
+    room = server.post("/api/rooms")
+    link, address = f"{server.base}/listen#{room['listener']}", f"mqtt://127.0.0.1:{broker.port}/hall"
+    display = Display(broker)
+    subscribed = asyncio.Event()
+    reading = asyncio.create_task(display.follow(subscribed))
+    try:
+        await asyncio.wait_for(subscribed.wait(), 20)
+        listener = await asyncio.create_subprocess_exec(TSUYAKU, "listen", link, "--lang", "pt", "--mqtt", address)
+        async with Client(server, room["host"], captions=["pt"]) as host:
+            async with asyncio.timeout(60):
+                while server.metric("tsuyaku_listeners") < 1:
+                    await asyncio.sleep(0.2)
+            await host.say("start", key="a-key-of-the-test", language="en")
+            channel = (await host.got("started"))["channel"]
+            await host.speak(speech, channel, len(speech))
+            await host.say("stop", channel=channel)
+            await host.got("closed")
+            await host.say("close")
+            await host.got("ended")
+        await asyncio.wait_for(reading, 60)
+        assert await asyncio.wait_for(listener.wait(), 60) == 0
+    finally:
+        reading.cancel()
+        broker.stop()
+    assert re.sub(r"\s", "", "".join(display.lines)) == re.sub(r"\s", "", host.text("caption", "pt")) != ""
 
 
 def test_neither_token_nor_text_is_in_the_log_and_shutdown_finishes(tmp_path: Path, speech: Samples) -> None:
