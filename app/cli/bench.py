@@ -121,6 +121,7 @@ def translator(
         tsuyaku bench translator
         tsuyaku bench translator --translator llama --llama-url http://127.0.0.1:8000/v1 --json
     """
+    require("sacrebleu")
     given = {"translator": translator, "llama_url": llama_url, "llama_model": llama_model}
     subject = asking.subject(resolve(given).settings)
     utterances = suites.load(suite)
