@@ -61,7 +61,7 @@ def until(said: Callable[[], Any], limit_s: float, what: str) -> Any:
     return answer
 
 
-def evaluates(page: Page, expression: str, limit_s: float = 30.0) -> Any:
+def evaluates(page: Page, expression: str, limit_s: float = 60.0) -> Any:
     """Wait until `expression` is true in the page: Playwright's own way needs eval, which the page's policy forbids."""
     return until(lambda: _evaluated(page, expression), limit_s, expression)
 
@@ -156,6 +156,7 @@ class Watched:
 def watched(browser: Browser, origin: str, **options: Any) -> Iterator[Watched]:
     """A context that must come through without an error and without a request to anybody else."""
     context = browser.new_context(**{"locale": "en-GB", **options})
+    context.set_default_timeout(60_000)  # ms; a busy machine is no failure of the page
     try:
         made = Watched(context, origin)
         yield made
@@ -165,8 +166,10 @@ def watched(browser: Browser, origin: str, **options: Any) -> Iterator[Watched]:
         context.close()
 
 
-def microphone_file(source: Path, path: Path, *, longest_s: float = 600.0, silence_s: float) -> Path:
-    """A recording and silence after it, as a WAV file that Chromium takes for a microphone."""
+def microphone_file(
+    source: Path, path: Path, *, longest_s: float = 600.0, lead_s: float = 0.0, silence_s: float
+) -> Path:
+    """A recording with silence before and after it, as a WAV file that Chromium takes for a microphone."""
 
     async def read() -> np.ndarray:
         return np.concatenate([block async for block in MediaFile(source)])
@@ -175,7 +178,8 @@ def microphone_file(source: Path, path: Path, *, longest_s: float = 600.0, silen
         samples = elsewhere.submit(lambda: asyncio.run(read())).result()
     samples = samples[: round(longest_s * SAMPLE_RATE)]
     with SpeechFile(path, SAMPLE_RATE) as file:
-        file.write((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes(), 0.0)
+        file.write(np.zeros(round(lead_s * SAMPLE_RATE), "<i2").tobytes(), 0.0)
+        file.write((np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes(), file.duration_ms)
         file.write(np.zeros(round(silence_s * SAMPLE_RATE), "<i2").tobytes(), file.duration_ms)
     return path
 

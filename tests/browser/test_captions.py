@@ -132,7 +132,7 @@ def test_each_side_hears_again_what_was_said_to_it(server: Running, browser: Bro
           tsuyaku.playback.play(voice('en'));
         }""")
         evaluates(page, "tsuyaku.playback._last.size === 2")
-        evaluates(page, "tsuyaku.playback.waiting === 0", 20)
+        evaluates(page, "tsuyaku.playback.waiting === 0", 60)
         loud = page.evaluate("tsuyaku.playback._last.get('en').parts[0][500]")
         quiet = page.evaluate("tsuyaku.playback._last.get('pt').parts[0][500]")
         assert loud > quiet > 0

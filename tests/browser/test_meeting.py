@@ -126,9 +126,9 @@ def test_no_caption_is_lost_whatever_the_network_does(
         stalled.start()
         speaker = speaking.page(f"{speaker_link.url}speak#{room['host']}&lang=en")
         speaker.click("#start")
-        evaluates(undisturbed, "tsuyaku.text().length > 40", 60)
-        until(lambda: "6" in speaker.locator("#audience").inner_text(), 10, "the speaker sees six listeners")
-        evaluates(hearing, "tsuyaku.playback.energy > 0.003", 30)
+        evaluates(undisturbed, "tsuyaku.text().length > 40", 120)
+        until(lambda: "6" in speaker.locator("#audience").inner_text(), 60, "the speaker sees six listeners")
+        evaluates(hearing, "tsuyaku.playback.energy > 0.003", 90)
 
         listener_link.die()
         restarted.close()
@@ -137,30 +137,30 @@ def test_no_caption_is_lost_whatever_the_network_does(
         time.sleep(OUTAGE_S)
         assert cut_off.locator(".notice.danger").count() == 1
         listener_link.revive()
-        evaluates(cut_off, "document.documentElement.dataset.connection === 'open'", 30)
+        evaluates(cut_off, "document.documentElement.dataset.connection === 'open'", 90)
 
         speaker_link.die()
         before = undisturbed.evaluate("tsuyaku.text().length")
         time.sleep(OUTAGE_S)
         assert float(speaker.evaluate("tsuyaku.speaking.pendingSeconds")) > OUTAGE_S / 2
         speaker_link.revive()
-        evaluates(speaker, "tsuyaku.speaking.pendingSeconds < 2", 60)
-        evaluates(undisturbed, f"tsuyaku.text().length > {before} + 40", 60)
+        evaluates(speaker, "tsuyaku.speaking.pendingSeconds < 2", 120)
+        evaluates(undisturbed, f"tsuyaku.text().length > {before} + 40", 120)
 
         evaluates(
-            undisturbed, "tsuyaku.room.captions.segments.length > 0 && tsuyaku.room.captions.tails.size === 0", 90
+            undisturbed, "tsuyaku.room.captions.segments.length > 0 && tsuyaku.room.captions.tails.size === 0", 180
         )
         evaluates(speaker, "tsuyaku.speaking.capture.settings !== undefined")
         _until_silent(undisturbed)
         speaker.click("#stop")
-        evaluates(undisturbed, "[...tsuyaku.room.captions.channels.values()].every(c => !c.open)", 90)
+        evaluates(undisturbed, "[...tsuyaku.room.captions.channels.values()].every(c => !c.open)", 180)
 
         expected = captions(undisturbed, "pt")
         assert expected
         for page in (restarted, cut_off, hearing):
-            until(lambda page=page: captions(page, "pt") == expected, 30, "the same captions")
+            until(lambda page=page: captions(page, "pt") == expected, 90, "the same captions")
         stalled.go.set()
-        until(lambda: list(stalled.captions.items()) == [tuple(c) for c in expected], 60, "a stalled reader has all")
+        until(lambda: list(stalled.captions.items()) == [tuple(c) for c in expected], 120, "a stalled reader has all")
         stalled.stop.set()
 
         expected_texts = command_line(spoken.path, "pt")

@@ -17,7 +17,7 @@ AUDIBLE = 0.003  # root mean square; digital silence is 0
 
 
 FIRST_WORDS_S = 3.0
-TRIES = 3  # the promise is for a warm server; whatever else this machine does is not its matter
+TRIES = 5  # the promise is for a warm server; whatever else this machine does is not its matter
 
 
 def test_recording_is_read_within_seconds(server: Running, browser: Browser, figures: dict[str, float]) -> None:
@@ -46,7 +46,7 @@ def test_recording_is_heard_and_painted_at_once(server: Running, browser: Browse
         page.click("#voice")
         evaluates(page, f"tsuyaku.playback.energy > {AUDIBLE}")
         figures["click_to_first_speech_s"] = time.monotonic() - clicked
-        evaluates(page, "tsuyaku.text().length > 120", 60)
+        evaluates(page, "tsuyaku.text().length > 120", 120)
         text = page.evaluate("tsuyaku.text()")
         said = {word.strip(".,!?").casefold() for word in text.replace("-", " ").split()}
         assert len(said & WORDS) >= 3, text

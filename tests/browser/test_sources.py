@@ -21,9 +21,9 @@ def test_file_is_spoken_to_its_end(server: Running, browser: Browser, english: R
         speaker.get_by_label("File", exact=True).check()
         speaker.set_input_files("#file", english.path)
         speaker.click("#start")
-        evaluates(listener, "tsuyaku.text().length > 20", 60)
+        evaluates(listener, "tsuyaku.text().length > 20", 120)
         speaker.wait_for_selector("#start", timeout=90_000)
-        evaluates(listener, "[...tsuyaku.room.captions.channels.values()].every(c => !c.open)", 60)
+        evaluates(listener, "[...tsuyaku.room.captions.channels.values()].every(c => !c.open)", 120)
         last = english.transcript.split()[-1].strip(".,!?").casefold()
         assert last in speaker.evaluate("tsuyaku.text()").casefold()
 
@@ -60,4 +60,4 @@ def test_tab_is_spoken(server: Running, sharing: Browser) -> None:
         speaker.click("#start")
         speaker.wait_for_selector("#pause")
         playing.evaluate("const sound = document.querySelector('video, audio'); sound.currentTime = 0; sound.play()")
-        evaluates(speaker, "/welcome|morning|example|speaking|words/i.test(tsuyaku.text())", 60)
+        evaluates(speaker, "/welcome|morning|example|speaking|words/i.test(tsuyaku.text())", 120)

@@ -25,8 +25,8 @@ pytestmark = pytest.mark.load
 
 LISTENERS = 1000
 P99_MS = 250
-SECONDS = 40
-TRIES = 3
+SECONDS = 25
+TRIES = 5
 
 
 async def speak(server: Serve, token: str, samples: np.ndarray) -> None:
