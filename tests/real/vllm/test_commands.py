@@ -66,7 +66,8 @@ async def test_room_is_served_through_an_outage_which_the_page_and_the_metrics_t
     vllm: VllmServer, english: Recording, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     speech = np.concatenate([*MediaFile(english.path), np.zeros(SAMPLE_RATE, np.float32)])
-    with serve(tmp_path_factory.mktemp("serve"), *flags(vllm)) as server:
+    # Recogniser and server share the machine here, so only `test_failures` says how soon Llama is used again.
+    with serve(tmp_path_factory.mktemp("serve"), *flags(vllm), wait_s=300) as server:
         room = server.post("/api/rooms")
         speaker = Client(server, room["speaker"])
         async with Client(server, room["listener"], captions=["pt"]) as listener, speaker:
@@ -75,7 +76,7 @@ async def test_room_is_served_through_an_outage_which_the_page_and_the_metrics_t
             talking = asyncio.create_task(talk(speaker, speech, channel))
             try:
                 await until_more(server, "tsuyaku_llama_requests_total", 3)
-                assert value(server, "tsuyaku_llama_in_use") == 1
+                await until(server, "tsuyaku_llama_in_use", 1, 60.0)
                 vllm.kill()
                 await until(server, "tsuyaku_llama_in_use", 0, 15.0)
                 await until_code(listener, {"llama-unreachable", "llama-dropped", "llama-resting"})
@@ -85,7 +86,7 @@ async def test_room_is_served_through_an_outage_which_the_page_and_the_metrics_t
                         await asyncio.sleep(0.1)
                 vllm.start()
                 await asyncio.to_thread(vllm.wait_until_healthy)
-                await until(server, "tsuyaku_llama_in_use", 1, 5.0)
+                await until(server, "tsuyaku_llama_in_use", 1, 60.0)
             finally:
                 talking.cancel()
                 await asyncio.gather(talking, return_exceptions=True)
@@ -95,7 +96,7 @@ async def test_room_is_served_through_an_outage_which_the_page_and_the_metrics_t
 
 async def talk(speaker: Client, speech: np.ndarray, channel: int) -> None:
     """The recording again and again, on one clock."""
-    endless = np.concatenate([speech] * 20)
+    endless = np.concatenate([speech] * 60)
     await speaker.speak(endless, channel, len(endless))
 
 
