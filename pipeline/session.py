@@ -108,6 +108,9 @@ class Session:
                 group.create_task(self._recognise())
         except ExceptionGroup as group:
             reason, message = _reason(group)
+        else:
+            if self._shared.shortcoming is not None:
+                reason, message = self._shared.shortcoming.code, self._shared.shortcoming.message
         await self._shared.emit(
             End(
                 emitted_ms=self._clock.now_ms(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from models.errors import TsuyakuError
 from models.scheduler import Done
 from pipeline.channel import Channel
 from pipeline.clock import Clock
@@ -24,6 +25,8 @@ class Shared:
         self.captions = config.captions
         self.voices = config.voices
         self.misses = 0
+        self.shortcoming: TsuyakuError | None = None
+        """what `End` is to say of a session that went on without it"""
         self.out: Channel[AnyEvent] = Channel(1000)
 
     async def emit(self, event: AnyEvent) -> None:

@@ -68,9 +68,9 @@ class TranslationTo:
                 superseded = True
                 continue
             except UnavailableError as error:
-                if error.code == "pair-missing":
+                if error.code == "pair-missing" and not self._committed_any:
                     raise
-                await self._untranslated(clause, error.code)
+                await self._untranslated(clause, error)
                 continue
             await self._answered(item, open_, answer)
         await self._phrases.close()
@@ -110,10 +110,13 @@ class TranslationTo:
         elif phrase.last:
             await emit_trace(self._shared, self._language, phrase)
 
-    async def _untranslated(self, clause: Clause, code: str) -> None:
-        """An engine failed: the session goes on, the clause closes with what is committed of it."""
+    async def _untranslated(self, clause: Clause, error: UnavailableError) -> None:
+        """An engine failed, or the speaker changed to a language that it does not know: the session goes on, the clause
+        closes with what is committed of it."""
         budget = self._shared.config.budgets.translate
-        await self._shared.miss("translate", self._language, clause.index, budget, 0, code)
+        if error.code == "pair-missing":
+            self._shared.shortcoming = self._shared.shortcoming or error
+        await self._shared.miss("translate", self._language, clause.index, budget, 0, error.code)
         if clause.closed:
             await self._emit(clause, Step("", ""), "", NO_ENGINE)
 

@@ -129,6 +129,27 @@ async def test_failure_of_a_stage_ends_the_session_with_its_code() -> None:
     assert events[-1].reason == "pair-missing"
 
 
+class NoSpanish(Upper):
+    def check(self, source: str, target: str) -> None:
+        if source == "es":
+            raise UnavailableError("pair-missing", "No model from Spanish.")
+
+
+async def test_change_to_a_language_without_a_model_does_not_end_the_session() -> None:
+    spoken = iter(["en", "es", "en"])
+    identify = Scheduler[Samples, dict[str, float]]("identify", lambda: lambda b: [{next(spoken): 1.0} for _ in b])
+    session = Session(replace(Rig(NoSpanish()).engines(), identify=identify), replace(CONFIG, source_language="auto"))
+    events = [event async for event in _fed(session, [*SPEECH, sound(2, False), sound(3, True)])]
+    heard = [
+        "".join(e.committed for e in events if isinstance(e, Words) and e.language == code) for code in ("en", "es")
+    ]
+    assert all(heard)
+    assert final(events, "pt") == heard[0].strip().upper()
+    assert {e.action for e in events if isinstance(e, Miss)} == {"pair-missing"}
+    assert isinstance(events[-1], End)
+    assert (events[-1].reason, events[-1].message) == ("pair-missing", "No model from Spanish.")
+
+
 class Failing(Upper):
     async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
         raise UnavailableError("engine-failed", "The engine failed.")
