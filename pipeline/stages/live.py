@@ -20,7 +20,6 @@ class LiveUtterance:
         self.utterance = utterance
         self.closed = False
         self.identified = False
-        self.changed_language = False
         self.showed_tail = False
         self.lull = False
         """the audio taken so far ends in one"""

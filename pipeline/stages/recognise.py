@@ -50,7 +50,7 @@ class Recognition:
             if isinstance(item, Onset):
                 live = self._begin(item, before)
                 await self._follow(live, languages)
-                before = live.utterance if not live.changed_language else None
+                before = live.utterance
         await self._end(languages.current)
 
     def _begin(self, onset: Onset, before: Utterance | None = None) -> LiveUtterance:
@@ -63,14 +63,17 @@ class Recognition:
         await self._segment((), language, StageTime(0, 0), pause=True)
 
     async def _follow(self, live: LiveUtterance, languages: LanguageChoice) -> None:
-        """Recognise one utterance until the pause that ends it."""
+        """Recognise one utterance until the pause that ends it. Nothing is committed before its language is sure."""
         while not live.closed:
             await live.gather(self._pace.step_s)
             if languages.needs_identifying(live.identified) and (live.closed or live.seconds >= IDENTIFY_AFTER_S):
-                live.changed_language = languages.heard(await self._identify(live))
+                if languages.heard(await self._identify(live)):
+                    live.utterance.prime(())  # what was said in another language makes Whisper translate
+                    live.settled = False
                 live.identified = True
             if languages.current and live.seconds > 0:
-                await self._advance(live, languages.current)
+                hold = languages.needs_identifying(live.identified)
+                await self._advance(live, languages.current, hold=hold)
 
     async def _identify(self, live: LiveUtterance) -> dict[str, float]:
         """Probability of each language."""
@@ -78,12 +81,12 @@ class Recognition:
         done = await self._shared.engines.identify.submit(live.utterance.audio.samples.copy(), deadline=deadline)
         return done.result
 
-    async def _advance(self, live: LiveUtterance, language: str) -> None:
+    async def _advance(self, live: LiveUtterance, language: str, *, hold: bool = False) -> None:
         """The next pass, or none where the utterance ended after one that had heard it all."""
         if live.closed and live.settled:
             await self._take(live, live.utterance.close(), language, StageTime(0, 0))
         else:
-            await self._heard(live, language, await self._hypothesis(live, language))
+            await self._heard(live, language, await self._hypothesis(live, language), hold=hold)
 
     async def _hypothesis(self, live: LiveUtterance, language: str) -> Done[Hypothesis]:
         live.utterance.longest_s = self._pace.longest_s

@@ -129,6 +129,24 @@ async def test_failure_of_a_stage_ends_the_session_with_its_code() -> None:
     assert events[-1].reason == "pair-missing"
 
 
+async def test_change_of_language_begins_anew() -> None:
+    heard: list[RecognitionRequest] = []
+
+    def listening(batch: Sequence[RecognitionRequest]) -> list[Hypothesis]:
+        heard.extend(batch)
+        return recognise(batch)
+
+    spoken = iter(["en", "pt"])
+    identify = Scheduler[Samples, dict[str, float]]("identify", lambda: lambda b: [{next(spoken): 1.0} for _ in b])
+    engines = replace(Rig().engines(), identify=identify, recognizer=Scheduler("recognise", lambda: listening))
+    session = Session(engines, replace(CONFIG, source_language="auto"))
+    events = [event async for event in _fed(session, SPEECH)]
+    committed = [(e.language, e.source_start_ms) for e in events if isinstance(e, Words) and e.committed]
+    assert {language for language, start in committed if start >= 5000} == {"pt"}
+    assert {language for language, start in committed if start < 5000} == {"en"}
+    assert all(request.prompt == () for request in heard if request.language == "pt")
+
+
 class NoSpanish(Upper):
     def check(self, source: str, target: str) -> None:
         if source == "es":
