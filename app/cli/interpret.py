@@ -14,7 +14,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 import typer
 
-from app.desk.conversation import BargeIn, DeskConfig, Mode
+from app.desk.config import BargeIn, DeskConfig, Mode
 from app.desk.devices import devices
 from app.desk.echo import Echo
 from app.desk.lines import Lines

@@ -8,90 +8,32 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
-import msgspec
 import numpy as np
 
+from app.desk.channel import Channel, Paced, feed, with_capture
+from app.desk.config import BargeIn, DeskConfig, Mode
 from app.desk.health import Notice
-from app.desk.loop import Ear, Mouth, SoundLoop
+from app.desk.loop import Mouth, SoundLoop
 from app.desk.player import Piece
 from app.desk.record import Key, Record, Row
 from app.desk.sound import to_desk
 from models.errors import TsuyakuError
 from models.protocols import Samples, TranslationRequest
-from models.scheduler import Done, Scheduler
+from models.scheduler import Scheduler
 from pipeline.config import SessionConfig
 from pipeline.engines import Engines, SpeechRequest, Voiced
-from pipeline.events import AnyEvent, End, Miss, Speech, StageTime, Trace, Voice, Words
+from pipeline.events import AnyEvent, End, Miss, Speech, Trace, Voice, Words
 from pipeline.session import Session
 
 SLOWER = 0.75
 KEPT_TURNS = 20  # whose sound can be repeated
 SEGMENTS = 1_000_000  # of a channel, at most
 VOICE_BUDGET_MS = 2500.0
-
-
-class Mode(Enum):
-    """When the voice speaks."""
-
-    CONSECUTIVE = "consecutive"
-    """after the person"""
-    SIMULTANEOUS = "simultaneous"
-    """while the person goes on"""
-
-
-class BargeIn(Enum):
-    """What the voice does when a person begins to speak."""
-
-    DUCK = "duck"
-    STOP = "stop"
-
-
-@dataclass(slots=True)
-class Channel:
-    """One ear and the session behind it. `speaks` is its person's language; empty where it is heard."""
-
-    ear: Ear
-    session: Session
-    speaks: str = ""
-    active: bool = False
-    words: bool = False
-    """the utterance has shown words"""
-    language: str = ""
-    """of what was heard last"""
-    ended_at: float | None = None
-    """monotonic s, when the last utterance ended in the room; None once it was answered"""
-    samples: asyncio.Queue[Samples | None] = field(default_factory=asyncio.Queue[Samples | None])
-
-
-@dataclass(frozen=True, slots=True)
-class DeskConfig:
-    between: tuple[str, str]
-    mode: Mode = Mode.CONSECUTIVE
-    barge_in: BargeIn = BargeIn.DUCK
-    push_to_talk: bool = False
-    speeds: Mapping[str, float] = field(default_factory=dict[str, float])
-    """of the voices, by language; 1 where there is none"""
-
-
-class Paced(Scheduler[SpeechRequest, Voiced]):
-    """A voice at the speed that was chosen for it."""
-
-    def __init__(self, voice: Scheduler[SpeechRequest, Voiced], speed: float) -> None:
-        self._voice, self._speed = voice, speed
-
-    async def start(self) -> None:
-        await self._voice.start()
-
-    async def submit(self, request: SpeechRequest, *, deadline: float, key: Any = None) -> Done[Voiced]:
-        return await self._voice.submit(
-            SpeechRequest(request.text, request.rate * self._speed), deadline=deadline, key=key
-        )
 
 
 class Conversation:
@@ -279,7 +221,7 @@ class Conversation:
     # events
 
     async def _follow(self, index: int, channel: Channel) -> None:
-        feeder = asyncio.create_task(_feed(channel))
+        feeder = asyncio.create_task(feed(channel))
         try:
             async for event in channel.session.events():
                 self._happened(index, channel, event)
@@ -289,7 +231,7 @@ class Conversation:
 
     def _happened(self, index: int, channel: Channel, event: AnyEvent) -> None:
         if isinstance(event, Trace):
-            event = _with_capture(event, channel.ear.latency_s * 1000)
+            event = with_capture(event, channel.ear.latency_s * 1000)
         self.record.add(index, event)
         match event:
             case Voice():
@@ -410,18 +352,3 @@ class Conversation:
 
 def _number(key: Key) -> int:
     return key[0] * SEGMENTS + key[1]
-
-
-async def _feed(channel: Channel) -> None:
-    while (samples := await channel.samples.get()) is not None:
-        await channel.session.send(samples)
-    await channel.session.finish()
-
-
-def _with_capture(trace: Trace, latency_ms: float) -> Trace:
-    """The session's clock begins where samples reach it; the way from the microphone to there is a stage, too."""
-    return msgspec.structs.replace(
-        trace,
-        stages={"capture": StageTime(0.0, latency_ms), **trace.stages},
-        end_to_end_ms=trace.end_to_end_ms + latency_ms,
-    )

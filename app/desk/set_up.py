@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from app.desk.call import call_devices
-from app.desk.conversation import Channel, Conversation, DeskConfig
+from app.desk.channel import Channel
+from app.desk.config import DeskConfig
+from app.desk.conversation import Conversation
 from app.desk.devices import Device, Remembered, choose, devices, recall, remember
 from app.desk.echo import Echo, canceller
 from app.desk.loop import Ear, InputPort, Mouth, OutputPort, SoundLoop

@@ -7,15 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.cli.interpret import _speeds, _voices
 from app.desk.call import call_devices
 from app.desk.devices import Device, Remembered, choose, recall, remember
-from app.desk.echo import DelayEstimator, HalfDuplex
+from app.desk.echo import DelayEstimator, Guard, HalfDuplex
 from app.desk.health import Health
 from app.desk.player import Piece, Player
+from app.desk.ports import refused
 from app.desk.record import Record
 from app.desk.ring import Ring
 from app.desk.screen import latency, meter
 from app.desk.sound import DESK_RATE, FRAME, SILENCE
+from app.formats import DOCUMENTS
 from models.errors import InputError, UnavailableError
 from pipeline.events import Translation, Words
 
@@ -92,6 +95,69 @@ def test_delay_between_loudspeaker_and_microphone_is_found() -> None:
     for at in range(0, len(played), FRAME):
         estimator.add(heard[at : at + FRAME], played[at : at + FRAME])
     assert estimator.seconds == pytest.approx(0.23, abs=0.005)
+
+
+def through(guard: Guard, heard: np.ndarray, cleaned: np.ndarray, played: np.ndarray) -> np.ndarray:
+    """What a guard lets through of `cleaned`."""
+    starts = range(0, len(heard), FRAME)
+    frames = [guard.process(heard[a : a + FRAME], cleaned[a : a + FRAME], played[a : a + FRAME], 0.0) for a in starts]
+    return np.concatenate(frames)
+
+
+def noise(seed: int, seconds: float) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 0.1, round(DESK_RATE * seconds)).astype(np.float32)
+
+
+def test_guard_lets_a_person_through_at_once_while_nothing_is_played() -> None:
+    person = noise(0, 1.0)
+    assert np.array_equal(through(Guard(), person, person, np.zeros_like(person)), person)
+
+
+def test_guard_keeps_back_an_echo_that_was_not_taken_out() -> None:
+    played = noise(0, 3.0)
+    echo = np.concatenate([np.zeros(DESK_RATE // 10, np.float32), played])[: len(played)]
+    assert not through(Guard(), echo, echo, played).any()
+
+
+def test_guard_that_has_seen_the_echo_held_down_lets_a_person_talk_over_it() -> None:
+    guard = Guard()
+    played = noise(0, 3.0)
+    through(guard, played, played * np.float32(1e-4), played)
+    person = noise(1, 1.0)
+    passed = through(guard, played[: len(person)] + person, person, played[: len(person)])
+    assert np.count_nonzero(passed) > 0.6 * len(person)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError("Device unavailable", -9985), "device-busy"),
+        (OSError("Unanticipated host error: Permission denied", -9999), "device-refused"),
+        (OSError("Invalid sample rate", -9997), "device-failed"),
+    ],
+)
+def test_device_that_cannot_be_opened_is_said_to_be_busy_refused_or_broken(error: OSError, code: str) -> None:
+    assert refused("Mic", error).code == code
+
+
+def test_voices_and_speeds_are_chosen_for_both_sides_or_for_one() -> None:
+    assert _voices(["espeak", "pt=kokoro/jf_alpha"], ("en", "pt")) == {"": "espeak", "pt": "kokoro/jf_alpha"}
+    assert _speeds(["pt=0.8", "0.9"], ("en", "pt")) == {"en": 0.9, "pt": 0.8}
+    for wrong in ("fast", "de=0.8", "9"):
+        with pytest.raises(InputError):
+            _speeds([wrong], ("en", "pt"))
+    with pytest.raises(InputError):
+        _voices(["de=kokoro"], ("en", "pt"))
+
+
+@pytest.mark.parametrize("kind", ["txt", "srt", "vtt", "json"])
+def test_transcript_is_saved_with_both_languages(kind: str) -> None:
+    record = Record(("en", "pt"))
+    record.add(0, words("en", " Hello.", "", 900))
+    record.add(0, translation("Olá.", final=True))
+    text = DOCUMENTS[kind](record.transcript(), None, True)
+    assert "Hello." in text
+    assert "Olá." in text
 
 
 def test_silent_and_clipping_microphones_are_said_within_two_seconds_and_once() -> None:

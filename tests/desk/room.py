@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import ctypes
 import os
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -26,6 +28,11 @@ LOUD_DB = -50.0
 HUM_DB = -70.0
 HOP_S = 0.01
 STAYS = "source_dont_move=true sink_dont_move=true adjust_time=0"  # no resampling to chase a latency: a room has none
+
+
+def dies_with_me() -> None:
+    """For a child before it runs: whatever ends this process ends it, too (prctl(2), PR_SET_PDEATHSIG)."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
 
 def wait_until(true: Callable[[], object], seconds: float, what: str = "it") -> None:
@@ -52,19 +59,20 @@ class Room:
         self._hum: subprocess.Popen[bytes] | None = None
         self._echo = self._mic = self._speaker = -1
 
-    def start(self) -> None:
+    def start(self, *, call: bool = True) -> None:
+        """`call`: with the virtual devices of one."""
         assert shutil.which("pulseaudio"), "PulseAudio is missing: make test-desk installs it"
         command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
         command += [f"--log-target=file:{self._folder / 'log'}", "--disallow-exit"]
         command += ["-L", f"module-native-protocol-unix auth-anonymous=1 socket={self._socket[5:]}"]
         for sink in ("people", "room"):
             command += ["-L", f"module-null-sink sink_name={sink} rate=48000 channels=1"]
-        self._server = subprocess.Popen(command, env=self.environment)
+        self._server = subprocess.Popen(command, env=self.environment, preexec_fn=dies_with_me)
         wait_until(lambda: self._answers(), 30, "PulseAudio")
         with self.pulse() as pulse:
             pulse.module_load("module-loopback", f"source=people.monitor sink=room latency_msec=20 {STAYS}")
-            pulse.module_load("module-null-sink", "sink_name=tsuyaku_from_call rate=48000")
-            pulse.module_load("module-null-sink", "sink_name=tsuyaku_to_call rate=48000")
+            for sink in ("tsuyaku_from_call", "tsuyaku_to_call") if call else ():
+                pulse.module_load("module-null-sink", f"sink_name={sink} rate=48000")
         self.plug_speaker()
         self.plug()
         self._breathe()
@@ -86,7 +94,13 @@ class Room:
             "--channels=1",
             "--device=room",
         ]
-        hum = subprocess.Popen(command, env=self.environment, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        hum = subprocess.Popen(
+            command,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=dies_with_me,
+        )
         self._hum = hum
         noise = np.random.default_rng(0).normal(0, 10 ** (HUM_DB / 20), SAMPLE_RATE).astype("<f4").tobytes()
 
@@ -150,9 +164,10 @@ class Room:
             self._echo = -1
 
     def say(self, samples: Samples, sink: str = "people") -> None:
-        """Returns when all of it was played. 16 kHz."""
-        command = ["pacat", "--playback", "--raw", "--format=float32le", f"--rate={SAMPLE_RATE}", "--channels=1"]
-        command += [f"--device={sink}", "--latency-msec=40"]
+        """Returns when all of it was played. 16 kHz; a column for each channel where there are several."""
+        channels = 1 if samples.ndim == 1 else samples.shape[1]
+        command = ["pacat", "--playback", "--raw", "--format=float32le", f"--rate={SAMPLE_RATE}"]
+        command += [f"--channels={channels}", f"--device={sink}", "--latency-msec=40"]
         subprocess.run(command, env=self.environment, input=samples.astype("<f4").tobytes(), check=True, timeout=120)
 
 
@@ -162,7 +177,11 @@ class Listener:
     def __init__(self, room: Room, source: str) -> None:
         command = ["parec", "--raw", "--format=s16le", f"--rate={SAMPLE_RATE}", "--channels=1", f"--device={source}"]
         self._process = subprocess.Popen(
-            [*command, "--latency-msec=20"], env=room.environment, stdout=subprocess.PIPE, bufsize=0
+            [*command, "--latency-msec=20"],
+            env=room.environment,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            preexec_fn=dies_with_me,
         )
         self._levels: list[float] = []
         self._times: list[float] = []

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from models.protocols import SAMPLE_RATE, Samples
-from tests.desk.room import Listener, Room, wait_until
+from tests.desk.room import Listener, Room, dies_with_me, wait_until
 
 TSUYAKU = str(Path(sys.executable).with_name("tsuyaku"))
 READY_S = 240
@@ -67,7 +67,9 @@ class Desk:
         self._stream = self._errors.open("w")
         self.output = folder / "lines"
         self._lines = self.output.open("w")
-        self.process = subprocess.Popen(command, env=room.environment, stdout=self._lines, stderr=self._stream)
+        self.process = subprocess.Popen(
+            command, env=room.environment, stdout=self._lines, stderr=self._stream, preexec_fn=dies_with_me
+        )
         self.events: list[Event] = []
         self.said: list[tuple[float, str]] = []
         """lines of standard error, and when each came"""
@@ -151,10 +153,10 @@ class Desk:
             time.sleep(0.05)
 
 
-def say(room: Room, people: Listener, name: str, language: str, samples: Samples) -> Turn:
-    """A person says it. Returns when they have."""
+def say(room: Room, people: Listener, name: str, language: str, samples: Samples, sink: str = "people") -> Turn:
+    """A person says it into `sink`, where `people` listens. Returns when they have."""
     before = time.monotonic()
-    room.say(samples)
+    room.say(samples, sink)
     wait_until(lambda: len(people.loud(before)) and people.silent_for(before) > 0.3, 10, f"{name} to be played")
     loud = people.loud(before)
     return Turn(name, language, len(samples) / SAMPLE_RATE, float(loud[0]), float(loud[-1]))

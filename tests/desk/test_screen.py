@@ -52,11 +52,17 @@ def sounds_for(voice: Listener, since: float) -> float:
 
 
 def test_states_and_keys_in_a_terminal_of_80_by_24(
-    terminal: Terminal, room: Room, people: Listener, voice: Listener, recordings: dict[str, Recording]
+    terminal: Terminal,
+    room: Room,
+    people: Listener,
+    voice: Listener,
+    recordings: dict[str, Recording],
+    tmp_path: Path,
 ) -> None:
+    saved = tmp_path / "talk.txt"
     one = spoken(recordings, "fleurs_en_4", "sample")[0]
     before = terminal.ask("stty -a")
-    begin(terminal, "--save", "talk.txt")
+    begin(terminal, "--save", str(saved))
     shown = terminal.picture("waiting")
     assert all(key in shown for key in KEYS), shown
     assert "EN" in shown
@@ -122,13 +128,26 @@ def test_states_and_keys_in_a_terminal_of_80_by_24(
     end(terminal)
     assert terminal.modes == UNSPOILT
     assert terminal.ask("stty -a") == before
-    assert "Bom dia" not in terminal.ask("cat talk.txt")
-    assert terminal.ask("cat talk.txt")
+    text = saved.read_text("utf-8")
+    assert text.strip()
+    assert "Bom dia" not in text, "what was undone is not saved"
 
 
-def test_terminal_is_restored_after_ctrl_c(terminal: Terminal) -> None:
+def test_push_to_talk_listens_after_a_key_only_and_ctrl_c_restores_the_terminal(
+    terminal: Terminal, room: Room, people: Listener, voice: Listener, recordings: dict[str, Recording]
+) -> None:
+    one = spoken(recordings, "fleurs_en_4", "sample")[0]
     before = terminal.ask("stty -a")
-    begin(terminal)
+    begin(terminal, "--push-to-talk")
+    terminal.shows("microphone muted")
+    say(room, people, one.name, one.language, sound(one.path))
+    assert "▸" not in terminal.screen()
+    terminal.press("1")
+    terminal.shows("EN (chosen)")
+    turn = say(room, people, one.name, one.language, sound(one.path))
+    answered(turn, voice)
+    terminal.shows("▸")
+    terminal.picture("push-to-talk")
     terminal.press("C-c")
     terminal.picture("ending")
     end(terminal)

@@ -1,0 +1,33 @@
+"""What people at the desk chose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Mode(Enum):
+    """When the voice speaks."""
+
+    CONSECUTIVE = "consecutive"
+    """after the person"""
+    SIMULTANEOUS = "simultaneous"
+    """while the person goes on"""
+
+
+class BargeIn(Enum):
+    """What the voice does when a person begins to speak."""
+
+    DUCK = "duck"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class DeskConfig:
+    between: tuple[str, str]
+    mode: Mode = Mode.CONSECUTIVE
+    barge_in: BargeIn = BargeIn.DUCK
+    push_to_talk: bool = False
+    speeds: Mapping[str, float] = field(default_factory=dict[str, float])
+    """of the voices, by language; 1 where there is none"""

@@ -1,0 +1,143 @@
+"""The other ways to sit at the desk: between a person and a call, a microphone each, recordings in place of people."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import jiwer
+import numpy as np
+import pytest
+from whisper_normalizer.basic import BasicTextNormalizer
+
+from app.media import MediaFile
+from models.protocols import SAMPLE_RATE, RecognitionRequest, Samples
+from models.store import Store
+from models.whisper import Context, WhisperRecognizer
+from tests.conftest import Recording
+from tests.desk.conftest import sound, spoken
+from tests.desk.room import Listener, Room, wait_until
+from tests.desk.running import TSUYAKU, Desk, answered, say
+
+pytestmark = pytest.mark.desk
+
+READ_BACK = 0.15
+
+
+def languages(desk: Desk, since: int = 0) -> set[str]:
+    return {e["language"] for e in desk.events[since:] if e["event"] == "words" and e["committed"].strip()}
+
+
+def test_call_hears_one_side_and_the_headphones_the_other(
+    room: Room, people: Listener, voice: Listener, recordings: dict[str, Recording], tmp_path: Path
+) -> None:
+    mine, theirs = spoken(recordings, "fleurs_en_4", "sample")[0], spoken(recordings, "pt_coxinha", "sample_pt")[0]
+    room.still()
+    to_call, from_call = Listener(room, "tsuyaku_to_call.monitor"), Listener(room, "tsuyaku_from_call.monitor")
+    try:
+        with Desk(room, tmp_path, "--in-call") as desk:
+            turn = say(room, people, mine.name, mine.language, sound(mine.path))
+            answered(turn, to_call)
+            assert turn.first_voice_s is not None
+            assert languages(desk) == {"en"}
+            assert not len(voice.loud(turn.began)), "I do not hear my own translation"
+            since = len(desk.events)
+            said = say(room, from_call, theirs.name, theirs.language, sound(theirs.path), "tsuyaku_from_call")
+            answered(said, voice)
+            assert said.first_voice_s is not None
+            assert languages(desk, since) == {"pt"}
+            assert not len(to_call.loud(said.began)), "the call does not hear its own translation"
+    finally:
+        to_call.stop()
+        from_call.stop()
+
+
+def test_left_and_right_of_a_microphone_are_a_person_each(
+    room: Room, voice: Listener, recordings: dict[str, Recording], tmp_path: Path
+) -> None:
+    """The second person's side is Portuguese whatever is heard there."""
+    english, portuguese = spoken(recordings, "en_jfk", "sample")[0], spoken(recordings, "pt_coxinha", "sample_pt")[0]
+    with room.pulse() as pulse:
+        booth = pulse.module_load("module-null-sink", "sink_name=booth rate=48000 channels=2")
+    try:
+        options = ("--microphone", "booth.monitor", "--split", "--headphones")
+        with Desk(room, tmp_path, *options) as desk:
+            for side, one in enumerate((english, portuguese)):
+                since = len(desk.events)
+                both = np.zeros((len(sound(one.path)), 2), np.float32)
+                both[:, side] = sound(one.path)
+                room.say(both, "booth")
+                wait_until(lambda since=since: languages(desk, since), 20, one.name)
+                wait_until(lambda: voice.silent_for(0) > 1.5, 40, "the voice to end")
+                assert languages(desk, since) == {one.language}
+    finally:
+        with room.pulse() as pulse:
+            pulse.module_unload(booth)
+
+
+def test_script_is_interpreted_saved_and_spoken_as_a_second_recogniser_reads_back(
+    recordings: dict[str, Recording], tmp_path: Path
+) -> None:
+    turns = [spoken(recordings, "fleurs_en_4", "sample")[0], spoken(recordings, "pt_cheetah", "sample_pt")[0]]
+    heard, saved = tmp_path / "heard.wav", tmp_path / "talk.jsonl"
+    files = [argument for turn in turns for argument in ("--file", str(turn.path))]
+    voices = ["--voice", "en=piper", "--voice", "pt=kokoro", "--speed", "pt=0.9"]
+    done = subprocess.run(
+        [TSUYAKU, "interpret", "--between", "en", "pt", *files, *voices, "--speak", heard, "--save", saved],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0
+    assert [line.split()[1] for line in done.stdout.splitlines()][:1] == ["en:"]
+    assert "pt:" in done.stdout.splitlines()[-1]
+    events = [json.loads(line) for line in saved.read_text("utf-8").splitlines()]
+    sound_of = np.concatenate(list(MediaFile(heard)))
+    recogniser = WhisperRecognizer(Store().ensure("whisper-base"), context=Context(30.0), beam_size=5)
+    for language in ("pt", "en"):
+        text = " ".join(e["text"] for e in events if e["event"] == "speech" and e["language"] == language)
+        assert text
+        check(recogniser, text, language, spoken_part(sound_of, language == "en"))
+
+
+def spoken_part(samples: Samples, second: bool) -> Samples:
+    """What was spoken before or after the longest silence between two sounds."""
+    hop = SAMPLE_RATE // 10
+    loud = np.flatnonzero(np.abs(samples[: len(samples) // hop * hop]).reshape(-1, hop).max(axis=1) > 0.003)
+    gap = int(np.argmax(np.diff(loud)))
+    cut = (loud[gap] + loud[gap + 1]) // 2 * hop
+    return samples[cut:] if second else samples[:cut]
+
+
+def check(recogniser: WhisperRecognizer, text: str, language: str, samples: Samples) -> None:
+    """Its words are read back, the first and the last of them, too."""
+    normalise = BasicTextNormalizer()
+    quiet = np.zeros(SAMPLE_RATE // 2, np.float32)
+    loud = np.flatnonzero(np.abs(samples) > 0.003)
+    clip = np.concatenate([quiet, samples[loud[0] : loud[-1]], quiet]).astype(np.float32)
+    found = recogniser.recognize(RecognitionRequest(clip[: 30 * SAMPLE_RATE], language, closed=True))
+    read, wanted = normalise("".join(word.text for word in found.words)), normalise(text)
+    print(f"to say: {wanted}\nread:   {read}")
+    assert jiwer.wer(wanted, read) <= READ_BACK
+    assert (read.split()[0], read.split()[-1]) == (wanted.split()[0], wanted.split()[-1])
+
+
+def test_call_without_its_devices_is_explained(tmp_path: Path) -> None:
+    empty = Room(tmp_path)
+    empty.start(call=False)
+    try:
+        done = subprocess.run(
+            [TSUYAKU, "interpret", "--between", "en", "pt", "--in-call", "--plain"],
+            env=empty.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    finally:
+        empty.stop()
+    assert "module-null-sink" in done.stderr
+    assert done.stderr.strip().endswith("[call-missing]")
