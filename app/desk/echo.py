@@ -111,7 +111,7 @@ class Guard:
     APART = 15  # frames between two that tell of the same delay
     SAME_S = 0.003
     CLOSED = 30  # frames after a resemblance
-    PROVEN = 150  # frames in a row in which the canceller held down what was played
+    PROVEN = 100  # frames in a row in which the canceller held down what was played
 
     def __init__(self) -> None:
         self._cleaned: deque[Samples] = deque(maxlen=self.WINDOW)

@@ -27,7 +27,7 @@ from models.protocols import Samples
 
 TICK_S = 0.004
 BLOCK_FRAMES = 4  # handed on at once
-RING_S = 1.0
+RING_S = 3.0  # that this loop may be kept from its work
 GONE_S = 1.0  # without a sample: the device is gone
 RETRY_S = 0.5
 CLOSING_S = 2.0
@@ -81,10 +81,12 @@ class Mouth:
         while len(self.port.ring) < self.port.ahead_s * DESK_RATE:
             self.port.ring.write(self.player.frame())
 
-    def played(self) -> Samples:
-        """The next frame that sounded; silence where the loudspeaker gave none."""
-        if len(self.port.played) > DRIFT_S * DESK_RATE:
-            self.port.played.read(len(self.port.played) - FRAME)
+    def played(self, heard: int) -> Samples:
+        """The next frame that sounded; silence where the loudspeaker gave none. `heard` samples wait on the other
+        side: as many more here are no drift, only this loop that was kept from its work.
+        """
+        if len(self.port.played) - heard > DRIFT_S * DESK_RATE:
+            self.port.played.read(len(self.port.played) - heard)
         frame = self.port.played.read(FRAME)
         return frame if len(frame) == FRAME else np.concatenate([frame, SILENCE[len(frame) :]])
 
@@ -109,6 +111,7 @@ class Ear:
         """closed, it hears silence"""
         self.cpu_s = 0.0
         self._ring = port.rings[channel]
+        self._lost = 0
         self._deliver = deliver
         self._convert = to_engine()
         self._block: list[Samples] = []
@@ -121,18 +124,28 @@ class Ear:
         """One frame, if there is one."""
         if len(self._ring) < FRAME:
             return None
+        self._make_up()
         frame = self._ring.read(FRAME)
         notices = self.health.hear(frame)
         self._take(self.canceller.process(frame, played))
         return notices
+
+    def _make_up(self) -> None:
+        """What was lost is silence: the clock of the conversation counts samples."""
+        lost = (self._ring.overruns - self._lost) // FRAME
+        if lost:
+            self._lost += lost * FRAME
+            self.miss(lost)
 
     def miss(self, frames: int) -> None:
         """The device is gone for the time of `frames`."""
         for _ in range(frames):
             self._take(SILENCE)
 
-    def waiting(self) -> bool:
-        return len(self._ring) >= FRAME
+    @property
+    def waiting(self) -> int:
+        """Samples."""
+        return len(self._ring)
 
     def _take(self, samples: Samples) -> None:
         self._block.append(samples if self.open else np.zeros_like(samples))
@@ -186,8 +199,9 @@ class SoundLoop:
         """As many frames as every ear has: the reference is shared between them."""
         for ear in self.ears:
             self._silence(ear)
-        while any(ear.waiting() for ear in self.ears):
-            played = {id(mouth): mouth.played() for mouth in self.mouths}
+        while any(ear.waiting >= FRAME for ear in self.ears):
+            heard = max(ear.waiting for ear in self.ears)
+            played = {id(mouth): mouth.played(heard) for mouth in self.mouths}
             for ear in self.ears:
                 reference = played[id(ear.mouth)] if ear.mouth is not None else SILENCE
                 for notice in ear.hear(reference) or ():

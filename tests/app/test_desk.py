@@ -12,6 +12,7 @@ from app.desk.call import call_devices
 from app.desk.devices import Device, Remembered, choose, recall, remember
 from app.desk.echo import DelayEstimator, Guard, HalfDuplex
 from app.desk.health import Health
+from app.desk.loop import Ear
 from app.desk.player import Piece, Player
 from app.desk.ports import refused
 from app.desk.record import Record
@@ -247,3 +248,33 @@ def test_meters_show_their_range() -> None:
     assert meter(-100).startswith("▯")
     assert "▯" not in meter(0)
     assert latency(3000).endswith("late")
+
+
+class SilentPort:
+    """A microphone that gives what is written into its ring."""
+
+    name = "Mic"
+    latency_s = 0.0
+
+    def __init__(self) -> None:
+        self.rings = [Ring(4 * FRAME)]
+
+    def open(self) -> None: ...
+
+    def close(self, wait_s: float = 0.0) -> None: ...
+
+    def alive(self) -> bool:
+        return True
+
+
+def test_sound_that_was_lost_becomes_silence_of_the_same_length() -> None:
+    port = SilentPort()
+    heard: list[np.ndarray] = []
+    ear = Ear(port, 0, heard.append)
+    for _ in range(20):
+        port.rings[0].write(LOUD)
+    for _ in range(20):
+        ear.hear(SILENCE)
+        port.rings[0].write(LOUD)
+    given = 40 * FRAME * 16_000 // DESK_RATE
+    assert abs(sum(map(len, heard)) - given) < 8 * FRAME

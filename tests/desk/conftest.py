@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,11 @@ from app.media import MediaFile
 from models.protocols import Samples
 from tests.conftest import Recording
 from tests.desk.room import Listener, Room
+
+
+def pytest_configure() -> None:
+    """Told to end, as by `timeout`, the tests still end what they started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")

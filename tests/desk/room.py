@@ -62,7 +62,7 @@ class Room:
     def start(self, *, call: bool = True) -> None:
         """`call`: with the virtual devices of one."""
         assert shutil.which("pulseaudio"), "PulseAudio is missing: make test-desk installs it"
-        command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no"]
+        command = ["pulseaudio", "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "--realtime=no"]
         command += [f"--log-target=file:{self._folder / 'log'}", "--disallow-exit"]
         command += ["-L", f"module-native-protocol-unix auth-anonymous=1 socket={self._socket[5:]}"]
         for sink in ("people", "room"):

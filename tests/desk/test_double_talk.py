@@ -18,7 +18,7 @@ from tests.desk.terminal import Terminal
 
 pytestmark = pytest.mark.desk
 
-SENTENCES = ("fleurs_en_4", "fleurs_en_3", "fleurs_en_1", "pt_cheetah", "pt_coxinha", "fleurs_pt_2", "pt_falabrasil")
+SENTENCES = ("fleurs_en_3", "pt_cheetah", "fleurs_en_1", "pt_falabrasil")
 WORSE = 0.05
 INTO_S = 0.4  # of the voice, before the person begins
 LONG = {
@@ -68,7 +68,9 @@ def test_words_are_recognised_while_the_interpreter_speaks(
             alone[one.name] = heard.text()
             # What was meant is typed, long; while the interpreter says it, the person speaks again.
             at = time.monotonic()
-            terminal.press("c", "C-a", "C-k")
+            terminal.press("c")
+            wait_until(lambda: "quit" not in terminal.screen().rstrip().splitlines()[-1], 10, "the line for typing")
+            terminal.press("C-a", "C-k")
             terminal.type(LONG[one.language])
             terminal.press("Enter")
             wait_until(lambda at=at: len(voice.loud(at)), 20, "the voice")
@@ -79,6 +81,7 @@ def test_words_are_recognised_while_the_interpreter_speaks(
             answered(turn, voice)
             quiet()
             over[one.name] = heard.text()
+            print(f"{one.name}\n  alone: {alone[one.name]}\n  over:  {over[one.name]}", flush=True)
         terminal.press("q")
         wait_until(lambda: terminal.modes.startswith("0"), 40, "the end")
     room.still()
@@ -88,7 +91,5 @@ def test_words_are_recognised_while_the_interpreter_speaks(
         kind: jiwer.wer(truth, [normalise(found[one.name]) for one in sentences])
         for kind, found in (("alone", alone), ("over the voice", over))
     }
-    for one in sentences:
-        print(f"{one.name}\n  alone: {alone[one.name]}\n  over:  {over[one.name]}")
     print({kind: f"WER {100 * rate:.1f} %" for kind, rate in rates.items()})
     assert rates["over the voice"] <= rates["alone"] + WORSE
