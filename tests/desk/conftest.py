@@ -17,19 +17,18 @@ from tests.conftest import Recording
 from tests.desk.room import Listener, Room
 
 
-def pytest_configure() -> None:
-    """Told to end, as by `timeout`, the tests still end what they started."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
 @pytest.fixture(scope="module")
 def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     if shutil.which("pulseaudio") is None:
         pytest.skip("needs PulseAudio: make test-desk installs it")
     made = Room(tmp_path_factory.mktemp("room"))
+    before = signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # told to end, as by `timeout`, it still tidies up
     made.start()
     yield made
     made.stop()
+    signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope="module")
