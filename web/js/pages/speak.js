@@ -1,8 +1,8 @@
 // The person who speaks: sound in, what is understood, who follows.
 
 import { info, transcript } from "../api.js";
-import { CaptureError, microphones, obstacle } from "../capture.js";
-import { button, choice, fill, h, relabel, select } from "../dom.js";
+import { CaptureError, obstacle } from "../capture.js";
+import { button, fill, h, relabel } from "../dom.js";
 import { Heard } from "../heard.js";
 import { Host } from "../host.js";
 import { hours, seconds, setUp, t } from "../i18n/index.js";
@@ -11,6 +11,7 @@ import { LatencyPanel } from "../latency.js";
 import { apply, prefs, remember } from "../prefs.js";
 import { fragment, Room } from "../room.js";
 import { Awake, brand, languageSelect, openDisplay, openSave } from "../settings.js";
+import { SourcePicker } from "../source.js";
 import { Speaking } from "../speaking.js";
 
 /** @typedef {import("../i18n/index.js").Key} Key */
@@ -25,12 +26,8 @@ const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const facts = await info();
 const sources = ordered(facts.sources.length ? facts.sources : facts.languages);
 const asked = fragment().options;
-/** @type {"microphone" | "tab" | "file"} */
-let source = "microphone";
-let device = "";
+const picker = new SourcePicker();
 let language = [asked.get("lang") ?? "", prefs.speaks, ...preferred()].find((code) => code === "auto" || sources.includes(code)) ?? "en";
-/** @type {File | null} */
-let file = null;
 let paused = false;
 let quiet = 0;
 let loudAt = -Infinity;
@@ -96,36 +93,16 @@ Object.assign(window, { tsuyaku: { room, speaking, panel, text: said } });
 
 function setup() {
   const start = button(t("speak.start"), () => void begin(start), { icon: "mic", class: "primary big", id: "start" });
-  const chooser = h("input", { type: "file", accept: "audio/*,video/*", id: "file", class: "file", "aria-label": t("speak.choose-file"), onchange: () => (file = chooser.files?.[0] ?? null) });
-  const devices = h("div", null);
-  const show = () => {
-    chooser.hidden = source !== "file";
-    devices.hidden = source !== "microphone";
-  };
-  void microphones().then((found) => {
-    if (found.length < 2) return;
-    /** @type {[string, string][]} */
-    const names = [["", t("speak.device.default")], ...found.map(({ deviceId, label }, i) => /** @type {[string, string]} */ ([deviceId, label || `${t("speak.device")} ${i + 1}`]))];
-    fill(devices, select(t("speak.device"), names, device, (value) => (device = value), { id: "device" }));
-  });
-  /** @type {[string, string][]} */
-  const kinds = [["microphone", t("speak.microphone")], ["file", t("speak.file")]];
-  if ("getDisplayMedia" in (navigator.mediaDevices ?? {})) kinds.splice(1, 0, ["tab", t("speak.tab")]);
   fill(
     controls,
     languageSelect(t("speak.language"), sources, language, (code) => {
       language = code;
       remember({ speaks: code });
     }, { auto: true, id: "language" }),
-    choice(t("speak.source"), kinds, source, (value) => {
-      source = /** @type {typeof source} */ (value);
-      show();
-    }),
-    devices,
-    chooser,
+    picker.element,
     start,
   );
-  show();
+  void picker.refresh();
   meter.hidden = true;
   heard.element.hidden = !said();
   const blocked = obstacle();
@@ -134,10 +111,11 @@ function setup() {
 
 /** @param {HTMLButtonElement} start */
 async function begin(start) {
-  if (source === "file" && !file) return /** @type {HTMLElement} */ (document.getElementById("file")).click();
+  const source = picker.pick();
+  if (!source) return;
   start.disabled = true;
   try {
-    await speaking.start(source === "file" ? { kind: "file", file: /** @type {File} */ (file) } : source === "tab" ? { kind: "tab" } : { kind: "microphone", device });
+    await speaking.start(source);
   } catch (error) {
     start.disabled = false;
     return complain(error instanceof CaptureError ? error : new CaptureError("capture-failed"));
@@ -155,7 +133,7 @@ async function begin(start) {
   }, { icon: "pause", class: "primary big", id: "pause", pressed: false });
   fill(controls, h("div", { class: "pair" }, pause, button(t("speak.stop"), () => void stop(), { icon: "stop", class: "danger big", id: "stop" })));
   meter.hidden = heard.element.hidden = false;
-  if (source === "microphone") advice.textContent = t(speaking.capture.settings.echoCancellation ? "speak.echo.on" : "speak.echo.off");
+  if (source.kind === "microphone") advice.textContent = t(speaking.capture.settings.echoCancellation ? "speak.echo.on" : "speak.echo.off");
   pause.focus();
 }
 
@@ -171,7 +149,7 @@ async function stop() {
 
 /** A file is over; a microphone or a tab has gone. */
 async function lost() {
-  const wasFile = source === "file";
+  const wasFile = picker.kind === "file";
   await stop();
   if (!wasFile) complain(new CaptureError("mic-lost"));
 }
