@@ -26,7 +26,7 @@ from tests.desk.running import Desk, Turn, answered, say
 
 pytestmark = pytest.mark.desk
 
-ATTEMPTS = 3
+ATTEMPTS = 2
 ECHOES = ((60, -6.0), (150, 0.0), (250, -12.0), (20, -20.0))
 """ms and dB"""
 EARLY_S, LATE_S = 0.4, 0.8  # by which a word may seem to lie outside of what was played

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.desk
 
 SENTENCES = ("fleurs_en_3", "pt_cheetah", "fleurs_en_1", "pt_falabrasil")
 WORSE = 0.05
+ATTEMPTS = 2
 INTO_S = 0.4  # of the voice, before the person begins
 LONG = {
     "en": "The museum opens at nine in the morning and closes at six in the evening, and on Sundays it opens one hour "
@@ -45,11 +47,11 @@ class Heard:
         return self._log.read_text("utf-8").splitlines()
 
 
-def test_words_are_recognised_while_the_interpreter_speaks(
-    room: Room, people: Listener, voice: Listener, recordings: dict[str, Recording], tmp_path: Path
-) -> None:
-    sentences = spoken(recordings, *SENTENCES, "sample", "sample_pt")
-    log = tmp_path / "talk.jsonl"
+def talk(
+    room: Room, people: Listener, voice: Listener, sentences: list[Recording], folder: Path
+) -> tuple[dict[str, str], dict[str, str], str]:
+    """What was recognised of each sentence alone and over the voice, and the desk's last words."""
+    log = folder / "talk.jsonl"
     room.echo(60, -6.0)
     alone: dict[str, str] = {}
     over: dict[str, str] = {}
@@ -58,7 +60,7 @@ def test_words_are_recognised_while_the_interpreter_speaks(
         since = time.monotonic()
         wait_until(lambda: voice.silent_for(since) > 2.0, 60, "quiet")
 
-    with Terminal(room.environment, tmp_path) as terminal:
+    with Terminal(room.environment, folder) as terminal:
         terminal.run(TSUYAKU, "interpret", "--between", "en", "pt", "--save", str(log))
         terminal.shows("q quit", READY_S)
         for one in sentences:
@@ -83,13 +85,28 @@ def test_words_are_recognised_while_the_interpreter_speaks(
             over[one.name] = heard.text()
             print(f"{one.name}\n  alone: {alone[one.name]}\n  over:  {over[one.name]}", flush=True)
         terminal.press("q")
-        wait_until(lambda: terminal.modes.startswith("0"), 40, "the end")
+        terminal.shows("MB at most", 60)
+        report = "".join(terminal.screen().splitlines())
     room.still()
-    normalise = BasicTextNormalizer()
-    truth = [normalise(one.transcript) for one in sentences]
-    rates = {
-        kind: jiwer.wer(truth, [normalise(found[one.name]) for one in sentences])
-        for kind, found in (("alone", alone), ("over the voice", over))
-    }
-    print({kind: f"WER {100 * rate:.1f} %" for kind, rate in rates.items()})
-    assert rates["over the voice"] <= rates["alone"] + WORSE
+    return alone, over, report
+
+
+def test_words_are_recognised_while_the_interpreter_speaks(
+    room: Room,
+    people: Listener,
+    voice: Listener,
+    recordings: dict[str, Recording],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Once more where the machine was kept from taking the sound in time: that says nothing about double talk."""
+    sentences = spoken(recordings, *SENTENCES, "sample", "sample_pt")
+    for attempt in range(ATTEMPTS):
+        alone, over, report = talk(room, people, voice, sentences, tmp_path_factory.mktemp(f"double{attempt}"))
+        normalise = BasicTextNormalizer()
+        truth = [normalise(one.transcript) for one in sentences]
+        rates = [jiwer.wer(truth, [normalise(found[one.name]) for one in sentences]) for found in (alone, over)]
+        print(f"WER alone {100 * rates[0]:.1f} %, over the voice {100 * rates[1]:.1f} %")
+        if re.search(r"\b0 ?samples", report):
+            assert rates[1] <= rates[0] + WORSE
+            return
+    pytest.skip(f"in {ATTEMPTS} tries this machine was too busy to take all the sound: {report}")
