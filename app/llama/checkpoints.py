@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from models.errors import InputError, UnavailableError
 
+LONGEST = 262_144  # tokens that the published FP8 checkpoints see at most
 WIDTH_BITS = 16  # of what stays unquantised: embeddings, output, routers
 
 
@@ -84,6 +85,8 @@ class Checkpoint:
     least_capability: float = 0.0
     """compute capability of the GPU from which its arithmetic runs without emulation"""
     draft: Draft | None = None
+    longest: int = LONGEST
+    """tokens that it can see"""
     pictures: bool = True
     """it can be shown some, which takes memory"""
     local: bool = False
@@ -143,7 +146,8 @@ def _folder(path: Path, *, dummy: bool) -> Checkpoint:
     """Raises `UnavailableError` `weights-missing`."""
     try:
         config = cast("dict[str, Any]", json.loads((path / "config.json").read_text("utf-8")))
-        shape = _shape(config.get("text_config") or config)
+        text = cast("dict[str, Any]", config.get("text_config") or config)
+        shape, longest = _shape(text), int(text.get("max_position_embeddings") or LONGEST)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnavailableError(
             "weights-missing", f"{path} holds no config.json of a Llama 4; give the folder of a model."
@@ -159,6 +163,7 @@ def _folder(path: Path, *, dummy: bool) -> Checkpoint:
         str(path),
         shape,
         size or estimate,
+        longest=longest,
         pictures="vision_config" in config,
         local=True,
         measured=bool(size),

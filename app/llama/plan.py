@@ -167,7 +167,7 @@ def _common(checkpoint: Checkpoint, wish: Wish) -> Iterator[Flag]:
     yield Flag("--port", str(wish.port), "where clients find it")
     yield Flag(
         "--max-model-len",
-        str(wish.context),
+        str(min(wish.context, checkpoint.longest)),
         "a clause, its glossary and three pairs before it are short: more cache for more requests",
     )
     yield Flag(

@@ -149,6 +149,12 @@ def test_folder_of_weights_is_measured_and_needs_no_network(tmp_path: Path) -> N
     assert "--speculative-config" not in names(made)
 
 
+def test_context_is_no_longer_than_the_model_sees(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG["text_config"], "max_position_embeddings": 2048}))
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    assert value(plan_on_cpu(Wish(model=str(tmp_path))), "--max-model-len") == "2048"
+
+
 def test_folder_without_weights_is_served_only_as_a_dummy_of_its_size(tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="--dummy"):
         find(str(folder(tmp_path)))

@@ -61,11 +61,12 @@ def test_server_of_random_weights_is_waited_for_measured_and_ended(tmp_path: Pat
     where = ("--model", str(tmp_path), "--vllm-env", str(environment()), "--port", str(port))
     command = [TSUYAKU, "llama", "serve", "--cpu", "--dummy", *where, *size, "--json"]
     key = {"TSUYAKU_LLAMA_KEY": "a-key-for-this-test"}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | key) as process:
+    log = (tmp_path / "log").open("wb")
+    with log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=os.environ | key) as process:
         try:
             assert process.stdout is not None
             report = json.loads(process.stdout.readline() or b"{}")
-            assert report, process.communicate()[1].decode()[-2000:]
+            assert report, (tmp_path / "log").read_text()[-2000:]
             assert report["dummy"]
             first = report["loads"][0]
             print({name: round(value, 4) for name, value in first.items()}, "carried", report["carried"])
