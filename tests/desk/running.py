@@ -36,7 +36,10 @@ class Turn:
     ended: float
     """of the sound itself"""
     voice_began: float | None = None
+    """after the person had ended; None where all was said in their pauses"""
     voice_ended: float | None = None
+    spoken_to: bool = False
+    """the voice said something, in a pause or after the end"""
     words: list[Event] = field(default_factory=list[Event])
 
     @property
@@ -167,6 +170,7 @@ def answered(turn: Turn, voice: Listener) -> None:
     end = time.monotonic() + ANSWER_S
     while time.monotonic() < end:
         loud = voice.loud(turn.ended)
+        turn.spoken_to = len(voice.loud(turn.began)) > 0
         if len(loud) and time.monotonic() - loud[-1] > QUIET_S:
             turn.voice_began, turn.voice_ended = float(loud[0]), float(loud[-1])
             return

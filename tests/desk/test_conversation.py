@@ -27,6 +27,7 @@ from tests.desk.running import Desk, Turn, answered, say
 pytestmark = pytest.mark.desk
 
 ATTEMPTS = 2
+IN_TIME_S = 2.5
 ECHOES = ((60, -6.0), (150, 0.0), (250, -12.0), (20, -20.0))
 """ms and dB"""
 EARLY_S, LATE_S = 0.4, 0.8  # by which a word may seem to lie outside of what was played
@@ -60,13 +61,16 @@ def talk(
     recordings: dict[str, Recording],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Talk:
-    """Once more where the machine was kept from taking the sound in time: that says nothing about a conversation."""
+    """Once more where the machine was too busy to take the sound or to answer in time; not where it is to last long."""
     for attempt in range(ATTEMPTS):
         found = converse(room, people, voice, recordings, tmp_path_factory.mktemp(f"talk{attempt}"))
         _tell(found)
-        if "[overrun]" not in found.errors or "TSUYAKU_DESK_MINUTES" in os.environ:
+        short, lost = _latencies(found.turns), "[overrun]" in found.errors
+        if "TSUYAKU_DESK_MINUTES" in os.environ or (not lost and short and median(short) <= IN_TIME_S):
             return found
-    pytest.skip(f"in {ATTEMPTS} tries this machine was too busy to take all the sound: {found.report}")
+    if lost:
+        pytest.skip(f"in {ATTEMPTS} tries this machine was too busy to take all the sound: {found.report}")
+    return found
 
 
 def converse(room: Room, people: Listener, voice: Listener, recordings: dict[str, Recording], folder: Path) -> Talk:
@@ -131,7 +135,7 @@ def _latencies(turns: Sequence[Turn]) -> list[float]:
 def test_every_turn_is_routed_right_and_answered(talk: Talk) -> None:
     right = sum(turn.heard == turn.language for turn in talk.turns)
     assert right >= 0.98 * len(talk.turns), [(t.name, t.heard) for t in talk.turns if t.heard != t.language]
-    assert [turn.name for turn in talk.turns if turn.first_voice_s is None] == []
+    assert [turn.name for turn in talk.turns if not turn.spoken_to] == []
 
 
 def test_nothing_that_was_said_is_lost(talk: Talk) -> None:
@@ -150,7 +154,7 @@ def test_interpreter_is_never_recognised(talk: Talk) -> None:
 def test_voice_begins_soon_after_a_short_sentence(talk: Talk) -> None:
     short = _latencies(talk.turns)
     assert short
-    assert median(short) <= 2.5, sorted(short)
+    assert median(short) <= IN_TIME_S, sorted(short)
 
 
 def test_lag_does_not_grow(talk: Talk) -> None:
