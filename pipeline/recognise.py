@@ -44,6 +44,8 @@ class RecogniseConfig:
     silence_above: float = 0.6
     """no-speech probability, together with the log probability below, of a hypothesis that is discarded"""
     unlikely_below: float = -1.0
+    noise_below: float = 0.0
+    """mean probability of the words of a whole utterance that was none: what an echo canceller left of a loudspeaker"""
     prompt_tokens: int = 60
 
 
@@ -118,7 +120,8 @@ class Utterance:
         """Commit what is agreed on or sure; all of it when `closed`, none on `hold`. `lull`: it ends in quiet."""
         if hypothesis.looped:
             self._prompt = ()
-        words = () if self._is_silence(hypothesis) else self._timed(hypothesis.words)
+        nothing = self._is_silence(hypothesis) or (closed and self._is_noise(hypothesis.words))
+        words = () if nothing else self._timed(hypothesis.words)
         rushed, repeated = self._rushed(words), self._repeated(words)
         if closed:
             words = words[:repeated] if rushed < len(words) else words
@@ -138,7 +141,7 @@ class Utterance:
 
     def close(self) -> Update:
         """Commit what is open: only quiet followed the audio of the last hypothesis."""
-        committed, self._last = self._last, ()
+        committed, self._last = () if self._is_noise(self._last) else self._last, ()
         self._committed.extend(committed)
         return Update(committed, ())
 
@@ -147,6 +150,11 @@ class Utterance:
             hypothesis.no_speech > self._config.silence_above
             and hypothesis.mean_log_probability < self._config.unlikely_below
         )
+
+    def _is_noise(self, words: Sequence[Word | TimedWord]) -> bool:
+        if self._committed or not words:
+            return False
+        return sum(word.probability for word in words) < self._config.noise_below * len(words)
 
     def _timed(self, words: Sequence[Word]) -> tuple[TimedWord, ...]:
         """Words on the source's clock, never before what is committed; a sentence begins with a capital."""

@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -33,6 +34,7 @@ from pipeline.config import SessionConfig
 from pipeline.engines import Engines, SpeechRequest
 
 ENGINES = ("piper", "kokoro", "espeak")
+NOISE_BELOW = 0.12  # mean probability of words; what is left of the loudspeaker reads as less
 SLOWEST, FASTEST = 0.5, 2.0
 
 
@@ -111,7 +113,7 @@ class _Job:
         turns = load(self._wish.files)
         engines = self._engines()
         session = SessionConfig(
-            recognise=PRESETS[self._settings.preset].recognise,
+            recognise=replace(PRESETS[self._settings.preset].recognise, noise_below=NOISE_BELOW),
             briefing=briefing(self._settings),
             backlog=BacklogConfig(hurry_s=8.0, drop_s=float("inf")),
         )

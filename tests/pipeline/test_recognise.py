@@ -158,3 +158,15 @@ def test_last_committed_word_stays_in_the_buffer_that_is_trimmed() -> None:
     request = live.request("en", closed=False)
     assert (request.prompt, request.prefix) == ((0, 1, 2), (3,))
     assert live.audio.start == 1.5 * SAMPLE_RATE
+
+
+def test_utterance_of_improbable_words_is_discarded_unless_some_of_it_stands() -> None:
+    config = RecogniseConfig(longest_s=30, noise_below=0.12)
+    assert text(apply(utterance(config=config), hypothesis("agree", probability=0.09), closed=True)) == ("", "")
+    assert text(apply(utterance(config=config), hypothesis("yes", probability=0.3), closed=True)) == (" yes", "")
+    live = utterance(config=config)
+    apply(live, hypothesis("the old man", probability=0.09))
+    assert text(live.close()) == ("", "")
+    live = utterance(config=config)
+    apply(live, hypothesis("the old", probability=0.9))
+    assert text(apply(live, hypothesis("man", start=1.0, probability=0.09), closed=True)) == (" man", "")
