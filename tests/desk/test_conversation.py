@@ -34,7 +34,7 @@ EARLY_S, LATE_S = 0.4, 0.8  # by which a word may seem to lie outside of what wa
 SHORT_SENTENCE_S = 6.5
 MOST_MB = 1000
 LONG_S = 600
-EN = ("fleurs_en_4", "en_jfk", "fleurs_en_3", "fleurs_en_1", "fleurs_en_0", "fleurs_en_2", "sample")
+EN = ("fleurs_en_4", "fleurs_en_3", "fleurs_en_1", "fleurs_en_0", "fleurs_en_2", "en_jfk", "sample")
 PT = ("pt_cheetah", "pt_coxinha", "fleurs_pt_2", "pt_falabrasil", "fleurs_pt_3", "fleurs_pt_4", "sample_pt")
 
 
