@@ -102,8 +102,10 @@ def check(recogniser: WhisperRecognizer, text: str, language: str, samples: Samp
     found = recogniser.recognize(RecognitionRequest(clip[: 30 * SAMPLE_RATE], language, closed=True))
     read, wanted = normalise("".join(word.text for word in found.words)), normalise(text)
     print(f"to say: {wanted}\nread:   {read}")
-    assert jiwer.wer(wanted, read) <= READ_BACK
-    assert (read.split()[0], read.split()[-1]) == (wanted.split()[0], wanted.split()[-1])
+    letters, said = ("".join(text.split()) for text in (read, wanted))
+    assert letters == said or jiwer.wer(wanted, read) <= READ_BACK  # "riverbank" sounds like "river bank"
+    assert letters.startswith(wanted.split()[0])
+    assert letters.endswith(wanted.split()[-1])
 
 
 def test_call_without_its_devices_is_explained(tmp_path: Path) -> None:
