@@ -169,16 +169,19 @@ def test_two_pulls_at_once_both_succeed(tmp_path: Path) -> None:
 def test_interrupt_writes_what_was_said(pace: list[str], english: Recording, tmp_path: Path) -> None:
     speech = np.concatenate(list(MediaFile(english.path)))
     long = write_wav(tmp_path / "long.wav", np.concatenate([np.tile(speech, 20)]))
-    command = [TSUYAKU, "translate", str(long), "--from", "en", "--to", "pt", *pace, "-o", str(tmp_path / "out.srt")]
-    with subprocess.Popen([*command, "--format", "srt"], stderr=subprocess.PIPE) as process:
-        time.sleep(12)
+    written, spoken = tmp_path / "out.srt", tmp_path / "pt.wav"
+    command = [TSUYAKU, "translate", str(long), "--from", "en", "--to", "pt", *pace, "--speak", str(spoken)]
+    with subprocess.Popen([*command, "--format", "srt", "-o", str(written)], stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 120
+        while not spoken.exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None
         said = process.stderr.read().decode()
         assert process.wait(120) == 130
     assert said.strip().endswith("[interrupted]")
     assert "Traceback" not in said
-    assert "-->" in (tmp_path / "out.srt").read_text("utf-8")
+    assert "-->" in written.read_text("utf-8")
 
 
 def test_second_interrupt_ends_at_once(english: Recording) -> None:
