@@ -94,7 +94,7 @@ def test_script_is_interpreted_saved_and_spoken_as_a_second_recogniser_reads_bac
 
 
 def check(recogniser: WhisperRecognizer, text: str, language: str, samples: Samples) -> None:
-    """Its words are read back, the first and the last of them, too."""
+    """It is read back to its end: the first word and the last are whole."""
     normalise = BasicTextNormalizer()
     quiet = np.zeros(SAMPLE_RATE // 2, np.float32)
     loud = np.flatnonzero(np.abs(samples) > 0.003)
@@ -103,7 +103,7 @@ def check(recogniser: WhisperRecognizer, text: str, language: str, samples: Samp
     read, wanted = normalise("".join(word.text for word in found.words)), normalise(text)
     print(f"to say: {wanted}\nread:   {read}")
     letters, said = ("".join(text.split()) for text in (read, wanted))
-    assert letters == said or jiwer.wer(wanted, read) <= READ_BACK  # "riverbank" sounds like "river bank"
+    assert jiwer.cer(said, letters) <= READ_BACK  # of letters: one sentence is too short for a rate of words
     assert letters.startswith(wanted.split()[0])
     assert letters.endswith(wanted.split()[-1])
 
