@@ -51,6 +51,7 @@ class Interpreter:
             candidates=candidates,
             between=(candidates[0], candidates[1]) if language == "auto" and len(candidates) == 2 else None,
             both_sides=True,
+            speaks_source=False,
             live=True,
             recognise=self.preset.recognise,
             briefing=briefing or self.briefing,

@@ -25,6 +25,8 @@ class SessionConfig:
     by what was said"""
     both_sides: bool = False
     """two-way: a language's captions also have what was said in it; nobody hears that again"""
+    speaks_source: bool = True
+    """a voice also speaks what was said in its own language; not where listeners hear the speaker"""
     route: RouteConfig = field(default_factory=RouteConfig)
     captions: frozenset[str] = frozenset()
     voices: frozenset[str] = frozenset()

@@ -104,7 +104,9 @@ class TranslationTo:
         return self._shared.config.live and not len(self._phrases) and self._playhead.behind_s(now_ms) <= SOON_S
 
     async def _hand_on(self, phrase: Phrase) -> None:
-        heard_already = self._shared.config.between is not None and phrase.item.clause.language == self._language
+        config = self._shared.config
+        original_counts = config.between is not None or not config.speaks_source
+        heard_already = original_counts and phrase.item.clause.language == self._language
         if self._language in self._shared.voices and not heard_already:
             await self._phrases.put(phrase)
         elif phrase.last:

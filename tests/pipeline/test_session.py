@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pytest
 
 from models.briefing import Briefing
 from models.errors import UnavailableError
@@ -198,6 +199,16 @@ async def test_same_language_is_passed_through() -> None:
     config = SessionConfig(source_language="en", captions=frozenset({"en"}), live=False)
     events = await Rig().run(config, SPEECH)
     assert final(events, "en") == "".join(e.committed for e in events if isinstance(e, Words)).strip()
+
+
+@pytest.mark.parametrize(("speaks_source", "heard"), [(True, {"en", "pt"}), (False, {"pt"})])
+async def test_where_listeners_hear_the_speaker_no_voice_repeats_them(speaks_source: bool, heard: set[str]) -> None:
+    languages = frozenset({"en", "pt"})
+    config = SessionConfig(
+        source_language="en", captions=languages, voices=languages, speaks_source=speaks_source, live=False
+    )
+    events = await Rig().run(config, SPEECH)
+    assert {e.language for e in events if isinstance(e, Speech)} == heard
 
 
 class Hanging(Upper):
