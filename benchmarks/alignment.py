@@ -42,6 +42,8 @@ class _Window:
 
 def align(recording: Recording, model: Path, cache: Path | None = None) -> list[Spoken]:
     """The transcript's words in order; empty where there is no transcript."""
+    if recording.parts:
+        return [_later(word, part.start_s) for part in recording.parts for word in align(part.recording, model, cache)]
     if not recording.transcript:
         return []
     folder = cache or user_cache_path("tsuyaku") / "alignments"
@@ -52,6 +54,10 @@ def align(recording: Recording, model: Path, cache: Path | None = None) -> list[
     folder.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.encode(spoken))
     return spoken
+
+
+def _later(word: Spoken, seconds: float) -> Spoken:
+    return Spoken(word.text, word.start_ms + 1000 * seconds, word.end_ms + 1000 * seconds)
 
 
 def decode(path: Path) -> Samples:

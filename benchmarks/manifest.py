@@ -19,6 +19,14 @@ DEFAULT_FOLDER = "../shared/audio"
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A recording that another one is made of, and when it begins there, in s."""
+
+    recording: Recording
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     id: str
     path: Path
@@ -28,6 +36,8 @@ class Recording:
     """lines; empty where there is none"""
     translations: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """lines of each target language"""
+    parts: tuple[Part, ...] = ()
+    """of one that `benchmarks.long` made"""
 
     @property
     def text(self) -> str:

@@ -129,7 +129,8 @@ def percentile(ordered: Sequence[float], share: float) -> float:
 
 
 def growth(points: Sequence[Point], name: str) -> dict[str, float]:
-    """How a lag grows: slope by least squares in s per minute, and median of the last minute minus the first's, in s.
+    """How a lag grows: slope by least squares in s per minute, and median of the last minute minus the first's, in s;
+    of the last five minutes and the first five where a recording lasts at least ten.
 
     The last minute is that of the last point; recordings under two minutes have a slope only.
     """
@@ -140,8 +141,9 @@ def growth(points: Sequence[Point], name: str) -> dict[str, float]:
     if max(xs) == min(xs):
         return {}
     grown = {f"{name}_slope": statistics.linear_regression(xs, ys).slope}
-    first = [y for x, y in zip(xs, ys, strict=True) if x < min(xs) + 1]
-    last = [y for x, y in zip(xs, ys, strict=True) if x > max(xs) - 1]
+    minutes = 5 if max(xs) - min(xs) >= 10 else 1
+    first = [y for x, y in zip(xs, ys, strict=True) if x < min(xs) + minutes]
+    last = [y for x, y in zip(xs, ys, strict=True) if x > max(xs) - minutes]
     if max(xs) - min(xs) >= 2:
         grown[f"{name}_growth"] = statistics.median(last) - statistics.median(first)
     return grown

@@ -38,6 +38,7 @@ FIGURES: dict[str, Figure] = {
     "commit_lag_p90": Figure("lag p90", "s"),
     "commit_lag_p99": Figure("lag p99", "s"),
     "commit_lag_max": Figure("lag max", "s"),
+    "commit_lag_growth": Figure("lag growth", "s"),
     "chrf": Figure("chrF", "", "higher"),
     "bleu": Figure("BLEU", "", "higher"),
     "longyaal_ca": Figure("LongYAAL CA", "s"),
@@ -47,8 +48,10 @@ FIGURES: dict[str, Figure] = {
     "erasure": Figure("erasure", ""),
     "source_erasure": Figure("source erasure", ""),
     "ear_voice_median": Figure("ear-voice", "s"),
+    "ear_voice_growth": Figure("ear-voice growth", "s"),
     "cpu": Figure("CPU s/s", ""),
     "memory": Figure("memory", "MB"),
+    "memory_growth": Figure("memory growth", "%"),
     "misses": Figure("misses", "%"),
 }
 """What a table shows, in its order. Other figures are in the JSON only, named as `metrics` names them."""

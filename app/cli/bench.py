@@ -20,6 +20,7 @@ from benchmarks import speakers as speaking
 from benchmarks.alignment import align
 from benchmarks.extra import require
 from benchmarks.log import read as read_log
+from benchmarks.long import joined
 from benchmarks.manifest import Recording, load
 from benchmarks.peers import whisperlivekit
 from benchmarks.run import Plan, Report
@@ -60,12 +61,19 @@ def run(
     output: _Output = Path("out/bench"),
     repeat: _Repeat = 1,
     model: _Model = None,
+    minutes: Annotated[float, typer.Option(min=0, help="Recordings one after the other for so long; 0: each.")] = 0,
 ) -> None:
     """Measure the pipeline.
 
-    tsuyaku bench run en_printing --to pt --repeat 3 -o out/bench
+    \b
+        tsuyaku bench run en_printing --to pt --repeat 3 -o out/bench
+        tsuyaku bench run en_printing --to pt --speak --minutes 60 -o out/hour
     """
-    _run(ids, to, system.split(","), Options(_model(model), preset=preset, speak=speak), manifest, output, repeat)
+    recordings = _recordings(manifest, ids)
+    if minutes:
+        recordings = [joined(recordings, minutes, output)]
+    options = Options(_model(model), preset=preset, speak=speak)
+    _run(recordings, to, system.split(","), options, output, repeat)
 
 
 @app.command()
@@ -87,7 +95,7 @@ def peers(
     if install:
         typer.echo(f"WhisperLiveKit is in {whisperlivekit.install()}", err=True)
     systems = ["tsuyaku", *(name for name in system.split(",") if name != "tsuyaku")]
-    _run(ids, "", systems, Options(_model(model), threads=threads), manifest, output, repeat)
+    _run(_recordings(manifest, ids), "", systems, Options(_model(model), threads=threads), output, repeat)
 
 
 @app.command()
@@ -225,18 +233,13 @@ def frontier(
     typer.echo("\n".join(str(path) for path in written), err=True)
 
 
-def _run(
-    ids: list[str] | None,
-    to: str,
-    systems: list[str],
-    options: Options,
-    manifest: Path | None,
-    output: Path,
-    repeat: int,
-) -> None:
+def _recordings(manifest: Path | None, ids: list[str] | None) -> list[Recording]:
+    return [recording for recording in load(manifest, ids or ()) if ids or recording.transcript]
+
+
+def _run(recordings: list[Recording], to: str, systems: list[str], options: Options, output: Path, repeat: int) -> None:
     for module in _NEEDED:
         require(module)
-    recordings = [recording for recording in load(manifest, ids or ()) if ids or recording.transcript]
     targets = [target for target in to.split(",") if target]
     plan = Plan(recordings, chosen(systems), targets, options, output, repeat)
     report = run_plan(plan, shlex.join(["tsuyaku", *sys.argv[1:]]), lambda line: typer.echo(line, err=True))
@@ -246,11 +249,11 @@ def _run(
 
 
 def _pictures(report: Report, recordings: list[Recording], model: Path, folder: Path) -> dict[str, str]:
-    """A timeline of each streaming result."""
+    """A timeline of each streaming result; none of one that was joined, which no eye could read."""
     known = {recording.id: recording for recording in recordings}
     made: dict[str, str] = {}
     for result in report.results:
-        if "commit_lag_median" in result.figures:
+        if "commit_lag_median" in result.figures and not known[result.recording].parts:
             spoken = align(known[result.recording], model)
             log = read_log(folder / result.log)
             made[comparing.label(result)] = reporting.timeline(log, spoken, result.language, result.target)
