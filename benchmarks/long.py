@@ -39,7 +39,8 @@ def joined(recordings: Sequence[Recording], minutes: float, folder: Path) -> Rec
             parts.append(Part(recording, length / SAMPLE_RATE))
             out.writeframes((np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes())
             length += len(audio)
-    targets = set.intersection(*({*recording.translations} for recording in recordings))
+    first, *others = recordings
+    targets = set(first.translations).intersection(*(other.translations for other in others))
     return Recording(
         name,
         path,

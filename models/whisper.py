@@ -1,4 +1,4 @@
-"""Whisper through CTranslate2 (faster-whisper), given only as much context as the live audio needs.
+"""Whisper, given only as much context as the live audio needs.
 
 Whisper pads its input to 30 s (Radford et al. 2022, section 2.2). The encoder takes shorter spectrograms and costs
 less for them, but a decoder that sees too little beyond the speech repeats itself: hence the floor below, the token
@@ -11,21 +11,31 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import ctranslate2
 import numpy as np
-from faster_whisper import WhisperModel
-from faster_whisper.tokenizer import Tokenizer
+import tokenizers
+from faster_whisper.feature_extractor import FeatureExtractor
+from faster_whisper.tokenizer import (
+    _LANGUAGE_CODES,  # pyright: ignore[reportPrivateUsage]
+    Tokenizer,
+)
 from faster_whisper.transcribe import get_suppressed_tokens
 
+from models import whisper_onnx
 from models.errors import InputError, UnavailableError
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples, Word
+from models.whisper_runtime import (
+    FRAMES_PER_SECOND,
+    MAX_POSITIONS,
+    Aligned,
+    CTranslate2Runtime,
+    Prompt,
+    Runtime,
+)
 
 FULL_CONTEXT_SECONDS = 30.0
 RETRY_FACTOR = 2.0  # of the context, after a loop: enough to leave it, a third of the cost of the full context
-MAX_POSITIONS = 448  # of the decoder: prompt, prefix and new tokens together
-FRAMES_PER_SECOND = 100  # of the spectrogram; the encoder halves it
 MAX_TOKENS_PER_SECOND = 14.0  # the fastest speech of a test set of 30 languages stays below 12
 TOKEN_ALLOWANCE = 12
 COMPRESSION_LIMIT = 2.4  # Radford et al. 2022, section 4.5
@@ -58,14 +68,13 @@ class WhisperRecognizer:
         beam_size: int = 1,
     ) -> None:
         try:
-            self._whisper: Any = WhisperModel(
-                str(path), device=device, compute_type=compute_type, cpu_threads=threads, local_files_only=True
-            )
-        except (RuntimeError, ValueError) as error:
-            raise UnavailableError("engine-failed", f"Whisper could not be loaded: {error}") from error
+            self._text: Any = tokenizers.Tokenizer.from_file(str(path / "tokenizer.json"))
+        except Exception as error:  # the library raises Exception itself
+            raise UnavailableError("engine-failed", f"Whisper's tokenizer could not be read: {error}") from error
+        self._runtime = _runtime(path, self._text, compute_type, threads, device, beam_size)
+        self._features: Any = FeatureExtractor(feature_size=self._runtime.mels)
         self._context = context or Context()
-        self._beam_size = beam_size
-        self.languages = frozenset(self._whisper.supported_languages)
+        self.languages = frozenset(_LANGUAGE_CODES if self._runtime.multilingual else ("en",))
         self._tokenizers: dict[str, Tokenizer] = {}
         self._hotword_tokens: dict[tuple[str, tuple[str, ...]], list[int]] = {}
 
@@ -82,9 +91,7 @@ class WhisperRecognizer:
         return [self.recognize(request) for request in requests]
 
     def identify(self, audio: Samples) -> Mapping[str, float]:
-        encoded = self._encode(audio, self._context.seconds(len(audio) / SAMPLE_RATE))
-        found: list[tuple[str, float]] = self._whisper.model.detect_language(encoded)[0]
-        return {token[2:-2]: probability for token, probability in found}
+        return self._runtime.identify(self._encode(audio, self._context.seconds(len(audio) / SAMPLE_RATE)))
 
     def encode_text(self, text: str, language: str) -> tuple[int, ...]:
         """Tokens of `text`, to be used as a prompt."""
@@ -95,10 +102,10 @@ class WhisperRecognizer:
             raise InputError("unknown-language", f"Whisper does not know the language '{language}'.")
         if language not in self._tokenizers:
             self._tokenizers[language] = Tokenizer(
-                self._whisper.hf_tokenizer,
-                self._whisper.model.is_multilingual,
+                self._text,
+                self._runtime.multilingual,
                 task="transcribe",
-                language=language if self._whisper.model.is_multilingual else "en",
+                language=language if self._runtime.multilingual else "en",
             )
         return self._tokenizers[language]
 
@@ -117,11 +124,10 @@ class WhisperRecognizer:
 
     def _encode(self, audio: Samples, context_s: float) -> Any:
         wanted = round(context_s * FRAMES_PER_SECOND)
-        features = self._whisper.feature_extractor(audio, padding=0)[:, :wanted]
+        features = self._features(audio, padding=0)[:, :wanted]
         padded = np.full((features.shape[0], wanted), features.min(), np.float32)
         padded[:, : features.shape[1]] = features
-        storage = cast("Any", ctranslate2.StorageView.from_array(np.ascontiguousarray(padded[np.newaxis])))
-        return self._whisper.model.encode(storage)
+        return self._runtime.encode(padded)
 
     def _decode(self, request: RecognitionRequest, context_s: float) -> Hypothesis:
         tokenizer = self._tokenizer(request.language)
@@ -129,63 +135,48 @@ class WhisperRecognizer:
         encoded = self._encode(request.audio, context_s)
         prompt = _prompt(tokenizer, request, self._hotwords(tokenizer, request))
         allowed = int(TOKEN_ALLOWANCE + MAX_TOKENS_PER_SECOND * seconds) - len(request.prefix)
-        result = self._whisper.model.generate(
-            encoded,
-            [prompt],
-            beam_size=self._beam_size,
-            max_length=min(MAX_POSITIONS, len(prompt) + max(TOKEN_ALLOWANCE, allowed)),
-            return_scores=True,
-            return_no_speech_prob=True,
-            suppress_blank=not request.prefix,
-            suppress_tokens=list(_suppressed(tokenizer)),
-        )[0]
-        tokens = _continuation(result.sequences_ids[0], request.prefix, tokenizer.eot)
+        length = min(MAX_POSITIONS, len(prompt.tokens) + max(TOKEN_ALLOWANCE, allowed))
+        generated = self._runtime.generate(encoded, prompt, length, _suppressed(tokenizer))
+        tokens = [token for token in generated.tokens if token < tokenizer.eot]
         kept = tokens[: _loop_start(tokens)]
         text = tokenizer.decode(kept)
         looped = len(kept) < len(tokens) or _compression(text) > COMPRESSION_LIMIT
-        words = self._words(tokenizer, encoded, request, kept, seconds)
-        return Hypothesis(tuple(words), float(result.no_speech_prob), float(result.scores[0]), looped)
-
-    def _words(
-        self, tokenizer: Tokenizer, encoded: Any, request: RecognitionRequest, tokens: list[int], seconds: float
-    ) -> list[Word]:
-        if not tokens:
-            return []
-        everything = [*request.prefix, *tokens]
-        alignment = self._whisper.model.align(
-            encoded, tokenizer.sot_sequence, [everything], round(seconds * FRAMES_PER_SECOND), median_filter_width=7
-        )[0]
-        times = _token_times(alignment.alignments, len(everything))
-        texts, groups = tokenizer.split_to_word_tokens([*tokens, tokenizer.eot])
-        words: list[Word] = []
-        at = len(request.prefix)
-        for text, group in zip(texts[:-1], groups[:-1], strict=True):
-            if "\N{REPLACEMENT CHARACTER}" in text:
-                break  # a character whose last bytes have not been decoded yet
-            probability = _mean(alignment.text_token_probs[at : at + len(group)])
-            words.append(
-                Word(text, min(times[at], seconds), min(times[at + len(group)], seconds), probability, tuple(group))
-            )
-            at += len(group)
-        return words
+        aligned = self._runtime.align(encoded, prompt, kept, seconds) if kept else Aligned([], [])
+        words = _words(tokenizer, kept, aligned, seconds)
+        return Hypothesis(tuple(words), generated.no_speech, generated.mean_log_probability, looped)
 
 
-def _prompt(tokenizer: Tokenizer, request: RecognitionRequest, hotwords: list[int]) -> list[int]:
+def _runtime(path: Path, tokenizer: Any, compute_type: str, threads: int, device: str, beam_size: int) -> Runtime:
+    """ONNX Runtime where it can do what is asked, which is what live recognition on a CPU asks by default."""
+    if compute_type == "int8" and device == "cpu" and beam_size == 1 and whisper_onnx.usable(path):
+        return whisper_onnx.OnnxRuntime(path, tokenizer, threads=threads)
+    return CTranslate2Runtime(path, compute_type=compute_type, threads=threads, device=device, beam_size=beam_size)
+
+
+def _words(tokenizer: Tokenizer, tokens: list[int], aligned: Aligned, seconds: float) -> list[Word]:
+    texts, groups = tokenizer.split_to_word_tokens([*tokens, tokenizer.eot])
+    words: list[Word] = []
+    at = 0
+    for text, group in zip(texts[:-1], groups[:-1], strict=True):
+        if "\N{REPLACEMENT CHARACTER}" in text:
+            break  # a character whose last bytes have not been decoded yet
+        following = at + len(group)
+        start, end = min(aligned.begins[at], seconds), min(aligned.begins[following], seconds)
+        words.append(Word(text, start, end, _mean(aligned.probabilities[at:following]), tuple(group)))
+        at = following
+    return words
+
+
+def _prompt(tokenizer: Tokenizer, request: RecognitionRequest, hotwords: list[int]) -> Prompt:
     said = request.prompt[-MAX_PROMPT_TOKENS:]
-    before = [tokenizer.sot_prev, *hotwords, *said] if hotwords or said else []
-    return [*before, *tokenizer.sot_sequence, tokenizer.no_timestamps, *request.prefix]
+    before = (tokenizer.sot_prev, *hotwords, *said) if hotwords or said else ()
+    return Prompt(before, tuple(tokenizer.sot_sequence), tokenizer.no_timestamps, request.prefix)
 
 
 def _suppressed(tokenizer: Any) -> tuple[int, ...]:
     """Symbols that are no speech, and special tokens; -1 is Whisper's name for the former."""
     suppressed: Any = get_suppressed_tokens
     return tuple(suppressed(tokenizer, [-1]))
-
-
-def _continuation(sequence: list[int], prefix: Sequence[int], end: int) -> list[int]:
-    """What was generated, without the prefix that CTranslate2 repeats and without special tokens."""
-    body = sequence[len(prefix) :] if tuple(sequence[: len(prefix)]) == tuple(prefix) else sequence
-    return [token for token in body if token < end]
 
 
 def _loop_start(tokens: Sequence[int]) -> int:
@@ -210,17 +201,3 @@ def _mean(values: Sequence[float]) -> float:
 def _compression(text: str) -> float:
     raw = text.encode()
     return len(raw) / len(zlib.compress(raw)) if raw else 0.0
-
-
-def _token_times(alignments: Sequence[tuple[int, int]], count: int) -> list[float]:
-    """Begin of each of `count` tokens and the end of the last, in s, from (token, encoder frame) pairs."""
-    seconds = 2 / FRAMES_PER_SECOND
-    begins = [-1.0] * (count + 1)
-    for token, frame in alignments:
-        if token <= count and begins[token] < 0:
-            begins[token] = frame * seconds
-    last = alignments[-1][1] * seconds if alignments else 0.0
-    for index in range(count, -1, -1):
-        if begins[index] < 0:
-            begins[index] = last if index == count else begins[index + 1]
-    return begins

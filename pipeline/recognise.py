@@ -19,6 +19,8 @@ from pipeline.audio import AudioBuffer, Stretch
 
 REPETITION_WORDS = 3  # said twice at once, by a decoder more often than by a person
 PASSAGE_WORDS = 3  # in a row, that no two hypotheses share by accident
+ECHO_WORDS = 4  # of a passage that returns
+ECHO_PACE = 0.6  # of the time that the passage took; nobody says it again so much faster
 SLACK_CHARACTERS = 8  # beyond the fastest speech: times of words are rough
 
 
@@ -122,6 +124,7 @@ class Utterance:
             self._prompt = ()
         nothing = self._is_silence(hypothesis) or (closed and self._is_noise(hypothesis.words))
         words = () if nothing else self._timed(hypothesis.words)
+        words = words[: self._echoed(words)]
         rushed, repeated = self._rushed(words), self._repeated(words)
         if closed:
             words = words[:repeated] if rushed < len(words) else words
@@ -184,6 +187,23 @@ class Utterance:
         at = _repetition([*before, *(key for _, key in spoken)], len(before))
         return len(words) if at is None else spoken[at][0]
 
+    def _echoed(self, words: Sequence[TimedWord]) -> int:
+        """How many of `words` come before a passage of this audio that returns in much less time than it took: the
+        decoder has lost its place and says again what it was primed with."""
+        before_these = [(word, key) for word in self._committed if (key := _key(word.text))]
+        places = [index for index, word in enumerate(words) if _key(word.text)]
+        every = [*before_these, *((words[index], _key(words[index].text)) for index in places)]
+        first = len(before_these)
+        for at in range(first, len(every)):
+            for before in range(at - ECHO_WORDS + 1):
+                size = _shared(every, before, at)
+                if size < ECHO_WORDS:
+                    continue
+                took = every[before + size - 1][0].end - every[before][0].start
+                if every[at + size - 1][0].end - every[at][0].start < ECHO_PACE * took:
+                    return places[at - first]
+        return len(words)
+
     def _agreed(self, words: Sequence[TimedWord], audio_end: int) -> int:
         """How many of `words` may be committed: up to the last spoken word that both hypotheses hold."""
         limit = audio_end - round(self._config.guard_s * SAMPLE_RATE)
@@ -203,12 +223,13 @@ class Utterance:
         return _with_decided_punctuation(words, count)
 
     def _sure(self, words: Sequence[TimedWord], audio_end: int, *, lull: bool) -> int:
-        """How many of `words` may be committed on this hypothesis alone."""
+        """How many of `words` may be committed on this hypothesis alone. The last one may be the beginning of a longer
+        word, unless quiet follows it."""
         limit = audio_end - (0 if lull else round(self._config.sure_guard_s * SAMPLE_RATE))
+        spoken = [index for index, word in enumerate(words) if _key(word.text)]
         count = 0
-        for index, word in enumerate(words):
-            if not _key(word.text):
-                continue
+        for index in spoken if lull else spoken[:-1]:
+            word = words[index]
             if word.probability < self._config.sure_above or word.end > limit:
                 break
             count = index + 1
@@ -278,6 +299,14 @@ def _repetition(keys: Sequence[str], first: int) -> int | None:
             if keys[at - size : at] == keys[at : at + size]:
                 return at - first
     return None
+
+
+def _shared(words: Sequence[tuple[TimedWord, str]], before: int, at: int) -> int:
+    """How many words from `at` on are those from `before` on, up to `at`."""
+    size = 0
+    while before + size < at and at + size < len(words) and words[before + size][1] == words[at + size][1]:
+        size += 1
+    return size
 
 
 def is_stop(text: str) -> bool:

@@ -170,3 +170,25 @@ def test_utterance_of_improbable_words_is_discarded_unless_some_of_it_stands() -
     live = utterance(config=config)
     apply(live, hypothesis("the old", probability=0.9))
     assert text(apply(live, hypothesis("man", start=1.0, probability=0.09), closed=True)) == (" man", "")
+
+
+def passage(words: str, start: float, pace: float) -> Hypothesis:
+    pieces = words.split()
+    return Hypothesis(
+        tuple(Word(f" {w}", start + pace * n, start + pace * (n + 1), 0.9, (n,)) for n, w in enumerate(pieces)), 0, -0.1
+    )
+
+
+def test_passage_that_returns_faster_than_it_was_said_is_the_decoder_saying_it_again() -> None:
+    for closed in (False, True):
+        live = utterance(seconds=8)
+        apply(live, passage("in the middle of the fifteenth century it", 0, 0.5))
+        again = apply(live, passage("was in the middle of the fifteenth century", 4, 0.2), closed=closed)
+        assert "middle" not in "".join(text(again))
+
+
+def test_passage_that_a_person_says_twice_is_kept() -> None:
+    live = utterance(seconds=9)
+    apply(live, passage("we will not go back again", 0, 0.4))
+    again = apply(live, passage("we will not go back again now", 2.4, 0.4), closed=True)
+    assert "not go back" in text(again)[0]

@@ -1,0 +1,166 @@
+"""Whisper on ONNX Runtime: the runtime of incremental recognition on a CPU.
+
+A pass over live audio primes the decoder with all that is committed and generates a few words more. CTranslate2 feeds
+such a prefix token by token; here it goes through at once, and every weight is read in the order in which it is used:
+the same network at less than half the cost (docs/performance.md).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+from models import whisper_weights
+from models.errors import UnavailableError
+from models.whisper_alignment import first_frames
+from models.whisper_runtime import FRAMES_PER_SECOND, MEDIAN_WIDTH, Aligned, Generated, Prompt, Spectrogram
+
+LARGEST = 600_000_000  # bytes of weights, as stored, that are worth a second copy: up to Whisper small
+MULTILINGUAL_VOCABULARY = 51_865
+GRAPH_VERSION = 2  # of what `models.whisper_graph` makes
+
+Floats = NDArray[np.float32]
+
+
+class OnnxRuntime:
+    """Greedy decoding in 8 bits. `path` is a folder with CTranslate2's model.bin; raises `UnavailableError`."""
+
+    def __init__(self, path: Path, tokenizer: Any, *, threads: int, cache: Path | None = None) -> None:
+        self._weights = whisper_weights.read(path)
+        self._eot = int(tokenizer.token_to_id("<|endoftext|>"))
+        self._sot = int(tokenizer.token_to_id("<|startoftranscript|>"))
+        self._no_speech = int(tokenizer.token_to_id("<|nospeech|>") or tokenizer.token_to_id("<|nocaptions|>"))
+        self._languages = {token: tokenizer.id_to_token(token)[2:-2] for token in self._weights.config.lang_ids}
+        self.mels = self._weights.arrays["encoder/conv1/weight"].shape[1]
+        self.multilingual = self._weights.arrays["decoder/embeddings/weight"].shape[0] >= MULTILINGUAL_VOCABULARY
+        folder = cache or user_cache_path("tsuyaku") / "graphs"
+        self._encoder = _session(_graph(path, "encoder", self._weights, folder), threads)
+        self._decoder = _session(_graph(path, "decoder", self._weights, folder), threads)
+        self._layers = self._weights.layers("decoder")
+        heads = self._weights.heads("decoder")
+        width = self._weights.arrays["decoder/layer_norm/gamma"].shape[0]
+        self._nothing = np.zeros((heads, 0, width // heads), np.float32)
+
+    def encode(self, features: Spectrogram) -> dict[str, Floats]:
+        names = [output.name for output in self._encoder.get_outputs()]
+        return dict(zip(names, self._encoder.run(names, {"features": features}), strict=True))
+
+    def generate(self, encoded: dict[str, Floats], prompt: Prompt, length: int, suppressed: Sequence[int]) -> Generated:
+        fed = prompt.tokens
+        start = len(prompt.before)
+        step = _Step(self._decoder, encoded, self._layers, self._nothing)
+        logits = step.feed(fed, [start, len(fed) - 1])
+        no_speech = float(_softmax(logits[0])[self._no_speech])
+        chances: list[float] = []
+        tokens: list[int] = []
+        banned = np.array([*suppressed, *range(self._eot + 1, logits.shape[1])])
+        blank = [] if prompt.prefix else list(self._weights.config.suppress_ids_begin)
+        while True:
+            row = logits[-1]
+            row[banned] = -np.inf
+            row[blank if not tokens else []] = -np.inf
+            best = int(row.argmax())
+            chances.append(_log_softmax_at(row, best))
+            if best == self._eot or len(fed) + len(tokens) >= length:
+                break
+            tokens.append(best)
+            logits = step.feed([best], [0])
+        return Generated(tokens, sum(chances) / len(chances), no_speech)
+
+    def align(self, encoded: dict[str, Floats], prompt: Prompt, tokens: Sequence[int], seconds: float) -> Aligned:
+        frames = max(1, round(seconds * FRAMES_PER_SECOND / 2))
+        before = len(prompt.start)
+        fed = [*prompt.start, prompt.no_timestamps, *prompt.prefix, *tokens, self._eot]
+        first = before + len(prompt.prefix)  # the row that predicts the first of `tokens`
+        step = _Step(self._decoder, encoded, self._layers, self._nothing)
+        logits = step.feed(fed, range(first, first + len(tokens)))[:, : self._eot]
+        chances = [math.exp(_log_softmax_at(row, token)) for row, token in zip(logits, tokens, strict=True)]
+        begins = first_frames(step.attention[:, :, :frames], before, len(fed) - 1, MEDIAN_WIDTH)[len(prompt.prefix) :]
+        return Aligned([frame * 2 / FRAMES_PER_SECOND for frame in begins], chances)
+
+    def identify(self, encoded: dict[str, Floats]) -> Mapping[str, float]:
+        logits = _Step(self._decoder, encoded, self._layers, self._nothing).feed([self._sot], [0])[0]
+        chances = _softmax(logits[list(self._languages)])
+        return dict(zip(self._languages.values(), map(float, chances), strict=True))
+
+
+class _Step:
+    """The decoder on one piece of audio: what it was fed stays with it."""
+
+    def __init__(self, decoder: Any, encoded: dict[str, Floats], layers: int, nothing: Floats) -> None:
+        self._decoder = decoder
+        names = [f"{kind}_{layer}" for layer in range(layers) for kind in ("keys", "values")]
+        self._inputs = encoded | {f"past_{name}": nothing for name in names}
+        self._names = names
+        self.attention = nothing
+        """(heads, tokens, frames) of what was fed last, before its softmax"""
+
+    def feed(self, tokens: Sequence[int], rows: Sequence[int]) -> Floats:
+        """Logits of what follows those of `tokens` at `rows`."""
+        self._inputs |= {"tokens": np.array(tokens, np.int64), "rows": np.array(rows, np.int64)}
+        logits, self.attention, *state = self._decoder.run(None, self._inputs)
+        self._inputs |= {f"past_{name}": value for name, value in zip(self._names, state, strict=True)}
+        return logits
+
+
+def usable(path: Path) -> bool:
+    """Whether the model is of a size for this runtime."""
+    weights = path / "model.bin"
+    return weights.is_file() and weights.stat().st_size <= LARGEST
+
+
+def _graph(path: Path, part: str, weights: whisper_weights.WhisperWeights, folder: Path) -> bytes:
+    """The graph as it was made once on this machine; made again where it was not, or cannot be kept."""
+    state = (path / "model.bin").stat()
+    digest = hashlib.sha256(f"{path.name} {state.st_size} {state.st_mtime_ns} {GRAPH_VERSION}".encode()).hexdigest()
+    kept = folder / f"{path.name}-{part}-{digest[:16]}.onnx"
+    with contextlib.suppress(OSError):
+        return kept.read_bytes()
+    from models import whisper_graph
+
+    made = {"encoder": whisper_graph.encoder, "decoder": whisper_graph.decoder}[part](weights)
+    _keep(made, kept)
+    return made
+
+
+def _keep(content: bytes, path: Path) -> None:
+    """Whole or not at all: on a full disk the graph is made again next time."""
+    unfinished = path.with_suffix(f".{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            unfinished.unlink()
+
+
+def _session(graph: bytes, threads: int) -> Any:
+    options: Any = cast("Any", ort).SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting costs no CPU
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises classes of its own, derived from Exception alone
+        raise UnavailableError("engine-failed", f"Whisper could not be loaded: {error}") from error
+
+
+def _softmax(logits: Floats) -> Floats:
+    powers = np.exp(logits - logits.max())
+    return powers / powers.sum()
+
+
+def _log_softmax_at(logits: Floats, index: int) -> float:
+    most = float(logits.max())
+    return float(logits[index]) - most - math.log(float(np.exp(logits - most).sum()))

@@ -1,0 +1,144 @@
+"""What runs Whisper's network: the protocol that `models.whisper` stands on, and CTranslate2 behind it.
+
+CTranslate2 runs on every device, in every precision and with beams. `models.whisper_onnx` is the other runtime.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
+from numpy.typing import NDArray
+
+from models.errors import UnavailableError
+
+FRAMES_PER_SECOND = 100  # of the spectrogram; the encoder halves it
+MAX_POSITIONS = 448  # of the decoder: prompt, prefix and new tokens together
+MEDIAN_WIDTH = 7  # encoder frames over which attention is smoothed before words are placed
+
+Spectrogram = NDArray[np.float32]
+"""(mels, frames), logarithmic, as Whisper was trained on"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the decoder goes on from, in tokens."""
+
+    before: tuple[int, ...]
+    """what was said before the audio, with the token that says so"""
+    start: tuple[int, ...]
+    """start of transcript, language, task"""
+    no_timestamps: int
+    prefix: tuple[int, ...]
+    """committed of the audio"""
+
+    @property
+    def tokens(self) -> list[int]:
+        return [*self.before, *self.start, self.no_timestamps, *self.prefix]
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    tokens: list[int]
+    """new ones only, the end of text left out"""
+    mean_log_probability: float
+    no_speech: float
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """Of the tokens that were asked about."""
+
+    begins: list[float]
+    """s, of each token, and the end of the last"""
+    probabilities: list[float]
+
+
+class Runtime(Protocol):
+    """`encoded` is whatever `encode` returned."""
+
+    mels: int
+    """of a spectrogram"""
+    multilingual: bool
+
+    def encode(self, features: Spectrogram) -> Any: ...
+
+    def generate(self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int]) -> Generated:
+        """Greedily or by beam, until prompt and new tokens together are `length` long."""
+        ...
+
+    def align(self, encoded: Any, prompt: Prompt, tokens: Sequence[int], seconds: float) -> Aligned:
+        """When `tokens`, which follow the prompt, were said in audio that lasts `seconds`. What was said before the
+        audio is left out: it would make every word look likely."""
+        ...
+
+    def identify(self, encoded: Any) -> Mapping[str, float]:
+        """Probability of each language, by its code."""
+        ...
+
+
+class CTranslate2Runtime:
+    def __init__(self, path: Path, *, compute_type: str, threads: int, device: str, beam_size: int) -> None:
+        try:
+            whisper: Any = WhisperModel(
+                str(path), device=device, compute_type=compute_type, cpu_threads=threads, local_files_only=True
+            )
+        except (RuntimeError, ValueError) as error:
+            raise UnavailableError("engine-failed", f"Whisper could not be loaded: {error}") from error
+        self._model = whisper.model
+        self.mels = int(self._model.n_mels)
+        self.multilingual = bool(self._model.is_multilingual)
+        self._beam_size = beam_size
+
+    def encode(self, features: Spectrogram) -> Any:
+        return self._model.encode(cast("Any", ctranslate2.StorageView.from_array(features[np.newaxis])))
+
+    def generate(self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int]) -> Generated:
+        result = self._model.generate(
+            encoded,
+            [prompt.tokens],
+            beam_size=self._beam_size,
+            max_length=length,
+            return_scores=True,
+            return_no_speech_prob=True,
+            suppress_blank=not prompt.prefix,
+            suppress_tokens=list(suppressed),
+        )[0]
+        sequence: list[int] = result.sequences_ids[0]
+        repeats_prefix = tuple(sequence[: len(prompt.prefix)]) == prompt.prefix
+        tokens = sequence[len(prompt.prefix) :] if repeats_prefix else sequence
+        return Generated(tokens, float(result.scores[0]), float(result.no_speech_prob))
+
+    def align(self, encoded: Any, prompt: Prompt, tokens: Sequence[int], seconds: float) -> Aligned:
+        everything = [*prompt.prefix, *tokens]
+        frames = round(seconds * FRAMES_PER_SECOND)
+        found = self._model.align(encoded, list(prompt.start), [everything], frames, median_filter_width=MEDIAN_WIDTH)[
+            0
+        ]
+        at = len(prompt.prefix)
+        return Aligned(
+            _token_times(found.alignments, len(everything))[at:], found.text_token_probs[at : at + len(tokens)]
+        )
+
+    def identify(self, encoded: Any) -> Mapping[str, float]:
+        found: list[tuple[str, float]] = self._model.detect_language(encoded)[0]
+        return {token[2:-2]: probability for token, probability in found}
+
+
+def _token_times(alignments: Sequence[tuple[int, int]], count: int) -> list[float]:
+    """Begin of each of `count` tokens and the end of the last, in s, from (token, encoder frame) pairs."""
+    seconds = 2 / FRAMES_PER_SECOND
+    begins = [-1.0] * (count + 1)
+    for token, frame in alignments:
+        if token <= count and begins[token] < 0:
+            begins[token] = frame * seconds
+    last = alignments[-1][1] * seconds if alignments else 0.0
+    for index in range(count, -1, -1):
+        if begins[index] < 0:
+            begins[index] = last if index == count else begins[index + 1]
+    return begins

@@ -1,0 +1,102 @@
+"""Whisper's two runtimes are the same network: they hear the same words at the same times, however they are asked."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from app.media import MediaFile
+from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples
+from models.store import Store
+from models.whisper import WhisperRecognizer
+from models.whisper_onnx import OnnxRuntime
+from models.whisper_runtime import CTranslate2Runtime
+from tests.conftest import Recording
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def onnx() -> WhisperRecognizer:
+    made = WhisperRecognizer(Store().ensure("whisper-base"))
+    assert isinstance(made._runtime, OnnxRuntime)  # pyright: ignore[reportPrivateUsage]
+    return made
+
+
+@pytest.fixture(scope="module")
+def reference() -> WhisperRecognizer:
+    made = WhisperRecognizer(Store().ensure("whisper-base"), compute_type="float32")
+    assert isinstance(made._runtime, CTranslate2Runtime)  # pyright: ignore[reportPrivateUsage]
+    return made
+
+
+@pytest.fixture(scope="module")
+def audio(english: Recording) -> Samples:
+    return np.concatenate(list(MediaFile(english.path)))[: 6 * SAMPLE_RATE]
+
+
+def words(hypothesis: Hypothesis) -> list[str]:
+    return [word.text for word in hypothesis.words]
+
+
+def test_both_hear_the_same_at_the_same_time(
+    onnx: WhisperRecognizer, reference: WhisperRecognizer, audio: Samples
+) -> None:
+    request = RecognitionRequest(audio, "en")
+    ours, theirs = onnx.recognize(request), reference.recognize(request)
+    assert words(ours) == words(theirs)
+    assert statistics.median(abs(a.end - b.end) for a, b in zip(ours.words, theirs.words, strict=True)) <= 0.04
+    assert ours.mean_log_probability == pytest.approx(theirs.mean_log_probability, abs=0.1)
+    assert ours.no_speech == pytest.approx(theirs.no_speech, abs=0.05)
+
+
+def test_a_prefix_and_a_prompt_are_gone_on_from(
+    onnx: WhisperRecognizer, reference: WhisperRecognizer, audio: Samples
+) -> None:
+    whole = reference.recognize(RecognitionRequest(audio, "en")).words
+    half = len(whole) // 2
+    prefix = tuple(token for word in whole[:half] for token in word.tokens)
+    prompt = onnx.encode_text(" This is what was said before.", "en")
+    for said_before in ((), prompt):
+        request = RecognitionRequest(audio, "en", prefix, said_before)
+        assert words(onnx.recognize(request)) == words(reference.recognize(request)) == [w.text for w in whole[half:]]
+
+
+def test_both_identify_the_language(
+    onnx: WhisperRecognizer, reference: WhisperRecognizer, audio: Samples, portuguese: Recording
+) -> None:
+    other = np.concatenate(list(MediaFile(portuguese.path)))[: 6 * SAMPLE_RATE]
+    for language, samples in (("en", audio), ("pt", other)):
+        ours, theirs = onnx.identify(samples), reference.identify(samples)
+        assert max(ours, key=lambda code: ours[code]) == max(theirs, key=lambda code: theirs[code]) == language
+        assert ours[language] == pytest.approx(theirs[language], abs=0.05)
+        assert set(ours) == set(theirs)
+
+
+def test_silence_is_no_speech_to_either(onnx: WhisperRecognizer, reference: WhisperRecognizer) -> None:
+    request = RecognitionRequest(np.zeros(3 * SAMPLE_RATE, np.float32), "en", closed=True)
+    assert onnx.recognize(request).no_speech == pytest.approx(reference.recognize(request).no_speech, abs=0.15)
+
+
+def test_graphs_are_made_once_and_do_without_a_disk(tmp_path: Path, onnx: WhisperRecognizer) -> None:
+    path, text = Store().ensure("whisper-base"), onnx._text  # pyright: ignore[reportPrivateUsage]
+    OnnxRuntime(path, text, threads=1, cache=tmp_path / "graphs")
+    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "graphs").iterdir()}
+    assert len(kept) == 2
+    OnnxRuntime(path, text, threads=1, cache=tmp_path / "graphs")
+    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "graphs").iterdir()} == kept
+    (tmp_path / "file").touch()
+    OnnxRuntime(path, text, threads=1, cache=tmp_path / "file")  # no folder can be made there
+
+
+def test_what_makes_graphs_is_not_loaded_to_run_them(onnx: WhisperRecognizer) -> None:
+    script = (
+        "import sys; from models.store import Store; from models.whisper import WhisperRecognizer;"
+        "WhisperRecognizer(Store().ensure('whisper-base')); sys.exit('onnx' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
