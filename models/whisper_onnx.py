@@ -8,7 +8,6 @@ the same network at less than half the cost (docs/performance.md).
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,6 @@ from typing import Any, cast
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
 from models import whisper_weights
 from models.errors import UnavailableError
@@ -35,7 +33,7 @@ Floats = NDArray[np.float32]
 class OnnxRuntime:
     """Greedy decoding in 8 bits. `path` is a folder with CTranslate2's model.bin; raises `UnavailableError`."""
 
-    def __init__(self, path: Path, tokenizer: Any, *, threads: int, cache: Path | None = None) -> None:
+    def __init__(self, path: Path, tokenizer: Any, *, threads: int) -> None:
         self._weights = whisper_weights.read(path)
         self._eot = int(tokenizer.token_to_id("<|endoftext|>"))
         self._sot = int(tokenizer.token_to_id("<|startoftranscript|>"))
@@ -43,9 +41,8 @@ class OnnxRuntime:
         self._languages = {token: tokenizer.id_to_token(token)[2:-2] for token in self._weights.config.lang_ids}
         self.mels = self._weights.arrays["encoder/conv1/weight"].shape[1]
         self.multilingual = self._weights.arrays["decoder/embeddings/weight"].shape[0] >= MULTILINGUAL_VOCABULARY
-        folder = cache or user_cache_path("tsuyaku") / "graphs"
-        self._encoder = _session(_graph(path, "encoder", self._weights, folder), threads)
-        self._decoder = _session(_graph(path, "decoder", self._weights, folder), threads)
+        self._encoder = _session(_graph(path, "encoder", self._weights), threads)
+        self._decoder = _session(_graph(path, "decoder", self._weights), threads)
         self._layers = self._weights.layers("decoder")
         heads = self._weights.heads("decoder")
         width = self._weights.arrays["decoder/layer_norm/gamma"].shape[0]
@@ -119,11 +116,9 @@ def usable(path: Path) -> bool:
     return weights.is_file() and weights.stat().st_size <= LARGEST
 
 
-def _graph(path: Path, part: str, weights: whisper_weights.WhisperWeights, folder: Path) -> bytes:
-    """The graph as it was made once on this machine; made again where it was not, or cannot be kept."""
-    state = (path / "model.bin").stat()
-    digest = hashlib.sha256(f"{path.name} {state.st_size} {state.st_mtime_ns} {GRAPH_VERSION}".encode()).hexdigest()
-    kept = folder / f"{path.name}-{part}-{digest[:16]}.onnx"
+def _graph(path: Path, part: str, weights: whisper_weights.WhisperWeights) -> bytes:
+    """The graph as it was made once, beside the weights and gone with them; made again where it cannot be kept."""
+    kept = path / f"{part}.graph-{GRAPH_VERSION}.onnx"
     with contextlib.suppress(OSError):
         return kept.read_bytes()
     from models import whisper_graph
@@ -137,7 +132,6 @@ def _keep(content: bytes, path: Path) -> None:
     """Whole or not at all: on a full disk the graph is made again next time."""
     unfinished = path.with_suffix(f".{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_bytes(content)
         unfinished.replace(path)
     except OSError:

@@ -124,7 +124,7 @@ class Utterance:
             self._prompt = ()
         nothing = self._is_silence(hypothesis) or (closed and self._is_noise(hypothesis.words))
         words = () if nothing else self._timed(hypothesis.words)
-        words = words[: self._echoed(words)]
+        words = self._unstuttered(words[: self._echoed(words)])
         rushed, repeated = self._rushed(words), self._repeated(words)
         if closed:
             words = words[:repeated] if rushed < len(words) else words
@@ -203,6 +203,22 @@ class Utterance:
                 if every[at + size - 1][0].end - every[at][0].start < ECHO_PACE * took:
                     return places[at - first]
         return len(words)
+
+    def _unstuttered(self, words: tuple[TimedWord, ...]) -> tuple[TimedWord, ...]:
+        """Without the second of two equal pairs where a word of either is doubtful: what the decoder does not
+        understand it fills with what it has just written."""
+        places = [index for index, word in enumerate(words) if _key(word.text)]
+        said = [word for word in self._committed if _key(word.text)]
+        every = [*said, *(words[index] for index in places)]
+        for at in range(max(2, len(said)), len(every) - 1):
+            four = every[at - 2 : at + 2]
+            keys = [_key(word.text) for word in four]
+            doubtful = any(word.probability < self._config.doubtful_below for word in four)
+            if doubtful and keys[:2] == keys[2:]:
+                begin = places[at - len(said)]
+                end = places[at + 2 - len(said)] if at + 2 < len(every) else len(words)
+                return (*words[:begin], *words[end:])
+        return words
 
     def _agreed(self, words: Sequence[TimedWord], audio_end: int) -> int:
         """How many of `words` may be committed: up to the last spoken word that both hypotheses hold."""

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from app.settings import resolve
 from benchmarks import compare as comparing
+from benchmarks import passes as passing
 from benchmarks import report as reporting
 from benchmarks import route as routing
 from benchmarks import speakers as speaking
@@ -180,6 +181,21 @@ def route(
             f"heard as {wrong.language or 'nothing'}, not {wrong.cut.language}"
         )
     console.print(routing.table(routing.tallies(routed, between)))
+
+
+@app.command()
+def passes(
+    ids: _Ids = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of each runtime.")] = 2,
+    manifest: _Manifest = None,
+    model: _Model = None,
+) -> None:
+    """Measure what a pass of live recognition costs on each of Whisper's runtimes, in turn.
+
+    \b
+        tsuyaku bench passes en_printing fleurs_pt_0
+    """
+    Console().print(passing.table(passing.measure(_recordings(manifest, ids), _model(model), threads)))
 
 
 @app.command()

@@ -192,3 +192,12 @@ def test_passage_that_a_person_says_twice_is_kept() -> None:
     apply(live, passage("we will not go back again", 0, 0.4))
     again = apply(live, passage("we will not go back again now", 2.4, 0.4), closed=True)
     assert "not go back" in text(again)[0]
+
+
+def test_pair_that_returns_at_once_with_a_doubtful_word_is_left_out() -> None:
+    def heard(chance: float) -> Hypothesis:
+        said = (("saint", 0.9), ("louis", chance), ("saint", 0.9), ("louis", 0.9), ("sat", 0.9), ("down", 0.9))
+        return Hypothesis(tuple(Word(f" {w}", n / 2, n / 2 + 0.5, p, (n,)) for n, (w, p) in enumerate(said)), 0, -0.1)
+
+    for chance, expected in ((0.1, " saint louis sat down"), (0.9, " saint louis saint louis sat down")):
+        assert text(apply(utterance(), heard(chance), closed=True))[0] == expected

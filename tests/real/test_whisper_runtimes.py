@@ -85,13 +85,17 @@ def test_silence_is_no_speech_to_either(onnx: WhisperRecognizer, reference: Whis
 
 def test_graphs_are_made_once_and_do_without_a_disk(tmp_path: Path, onnx: WhisperRecognizer) -> None:
     path, text = Store().ensure("whisper-base"), onnx._text  # pyright: ignore[reportPrivateUsage]
-    OnnxRuntime(path, text, threads=1, cache=tmp_path / "graphs")
-    kept = {file: file.stat().st_mtime_ns for file in (tmp_path / "graphs").iterdir()}
+    for name in ("model.bin", "config.json"):
+        (tmp_path / name).symlink_to(path / name)
+    OnnxRuntime(tmp_path, text, threads=1)
+    kept = {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.onnx")}
     assert len(kept) == 2
-    OnnxRuntime(path, text, threads=1, cache=tmp_path / "graphs")
-    assert {file: file.stat().st_mtime_ns for file in (tmp_path / "graphs").iterdir()} == kept
-    (tmp_path / "file").touch()
-    OnnxRuntime(path, text, threads=1, cache=tmp_path / "file")  # no folder can be made there
+    OnnxRuntime(tmp_path, text, threads=1)
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.onnx")} == kept
+    for file in kept:
+        file.unlink()
+        (file / "in the way").mkdir(parents=True)  # no file can be written there
+    OnnxRuntime(tmp_path, text, threads=1)
 
 
 def test_what_makes_graphs_is_not_loaded_to_run_them(onnx: WhisperRecognizer) -> None:

@@ -1,0 +1,70 @@
+"""What a pass of live recognition costs on each of Whisper's runtimes, and how far its words are from full precision.
+
+Every piece of a recording is recognised in turn by every runtime, primed with the first half of what was said in it as
+a live pass is; so that what else the machine does falls on all of them alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.table import Table
+
+from benchmarks.alignment import decode
+from benchmarks.extra import require
+from benchmarks.manifest import Recording
+from models.protocols import SAMPLE_RATE, RecognitionRequest, Samples
+from models.whisper import WhisperRecognizer
+
+PIECE_S = 5.5  # as long as the live buffer mostly is
+STEP_S = 4.0
+REFERENCE = "CTranslate2, float32"
+RUNTIMES = {"ONNX Runtime, int8": "int8", "CTranslate2, int8": "int8_float32", REFERENCE: "float32"}
+
+
+@dataclass(slots=True)
+class Passes:
+    """s per pass, and the words of each piece where nothing primed it."""
+
+    wall: list[float] = field(default_factory=list[float])
+    cpu: list[float] = field(default_factory=list[float])
+    words: list[str] = field(default_factory=list[str])
+
+
+def measure(recordings: Sequence[Recording], model: Path, threads: int) -> dict[str, Passes]:
+    engines = {
+        name: WhisperRecognizer(model, compute_type=precision, threads=threads) for name, precision in RUNTIMES.items()
+    }
+    found = {name: Passes() for name in engines}
+    for recording in recordings:
+        for audio in _pieces(decode(recording.path)):
+            whole = engines[REFERENCE].recognize(RecognitionRequest(audio, recording.language)).words
+            prefix = tuple(token for word in whole[: len(whole) // 2] for token in word.tokens)
+            for name, engine in engines.items():
+                heard = engine.recognize(RecognitionRequest(audio, recording.language)).words
+                found[name].words.append("".join(word.text for word in heard).strip())
+                cpu, wall = time.process_time(), time.perf_counter()
+                engine.recognize(RecognitionRequest(audio, recording.language, prefix))
+                found[name].wall.append(time.perf_counter() - wall)
+                found[name].cpu.append(time.process_time() - cpu)
+    return found
+
+
+def _pieces(audio: Samples) -> Iterator[Samples]:
+    for start in range(0, len(audio) - round(PIECE_S * SAMPLE_RATE) + 1, round(STEP_S * SAMPLE_RATE)):
+        yield audio[start : start + round(PIECE_S * SAMPLE_RATE)]
+
+
+def table(found: dict[str, Passes]) -> Table:
+    jiwer = require("jiwer")
+    made = Table("runtime", "a pass, median", "CPU", "words unlike float32")
+    for name, passes in found.items():
+        pairs = [(a, b) for a, b in zip(found[REFERENCE].words, passes.words, strict=True) if a]
+        unlike = jiwer.wer([a for a, _ in pairs], [b for _, b in pairs])
+        wall, cpu = statistics.median(passes.wall), statistics.median(passes.cpu)
+        made.add_row(name, f"{1000 * wall:.0f} ms", f"{1000 * cpu:.0f} ms", f"{100 * unlike:.1f} %")
+    return made
