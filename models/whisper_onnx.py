@@ -2,7 +2,7 @@
 
 A pass over live audio primes the decoder with all that is committed and generates a few words more. CTranslate2 feeds
 such a prefix token by token; here it goes through at once, and every weight is read in the order in which it is used:
-the same network at less than half the cost (docs/performance.md).
+the same network at two thirds of the cost (docs/performance.md).
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ def test_sentence_of_60_seconds_loses_and_repeats_nothing(pace: tuple[str, ...],
     assert wer(SENTENCE, heard) <= 0.15, heard
     # Without a pause or a stop to hold on to, Whisper base swallows up to three unstressed words.
     assert longest_difference(SENTENCE, heard) <= 3, heard
-    assert longest_repetition(words(heard)) <= 1
+    assert longest_repetition(words(heard)) <= 1, heard
 
 
 def test_two_sessions_at_once_share_the_engines_and_neither_starves(english: Recording) -> None:
