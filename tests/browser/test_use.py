@@ -65,7 +65,7 @@ def test_listener_is_worked_with_the_keyboard_alone(server: Running, browser: Br
         page.keyboard.press("Enter")
         page.wait_for_selector("dialog[open]")
         page.keyboard.press("Escape")
-        assert page.locator("dialog").count() == 0
+        page.locator("dialog").wait_for(state="detached")
         assert page.evaluate("document.activeElement.id") == "more"
         page.locator(".chip", has_text="English").focus()
         page.keyboard.press("Space")
