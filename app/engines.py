@@ -29,7 +29,7 @@ class EngineConfig:
     compute_type: str = "int8"
     device: str = "cpu"
     threads: int = 1
-    """of the recogniser's decoder, which gains nothing from a second one; its encoder uses two all the same"""
+    """of the recogniser"""
     beam_size: int = 1
     context: Context = field(default_factory=Context)
     voice: str = "auto"
@@ -74,7 +74,7 @@ def _text_identifier() -> TextIdentifier | None:
 
 
 class _Identifier(Scheduler[Samples, dict[str, float]]):
-    """Language identification on the recogniser's engine, which CTranslate2 lets another thread call."""
+    """Language identification on the recogniser's engine, which another thread may call."""
 
     def __init__(self, recognise: Scheduler[RecognitionRequest, Hypothesis], shared: list[WhisperRecognizer]) -> None:
         super().__init__("identify", lambda: lambda batch: [dict(shared[0].identify(audio)) for audio in batch])

@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from models.errors import InputError
-from models.whisper import Context
+from models.whisper import LANGUAGES, Context
 from pipeline.recognise import RecogniseConfig
 
 FILE_STEP_S = 4.0  # between passes where nobody waits for the next word
@@ -31,12 +31,10 @@ OFFLINE = RecogniseConfig(step_s=FILE_STEP_S, longest_s=12.0, keep_s=3.0, sure_a
 
 def source_language(code: str) -> str:
     """`auto` or a language that Whisper recognises. Raises `InputError` `unknown-language`."""
-    from faster_whisper.tokenizer import _LANGUAGE_CODES as known  # pyright: ignore[reportPrivateUsage]
-
     plain = code.casefold().split("-")[0]
-    if plain == "auto" or plain in known:
+    if plain == "auto" or plain in LANGUAGES:
         return plain
-    close = difflib.get_close_matches(plain, known, 3)
+    close = difflib.get_close_matches(plain, LANGUAGES, 3)
     advice = f"did you mean {', '.join(close)}?" if close else "codes are as in en, pt, ja."
     raise InputError("unknown-language", f"'{code}' is no language that can be recognised; {advice}")
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
 
 import numpy as np
 
+from app.media import SpeechFile
 from benchmarks.alignment import decode
 from benchmarks.manifest import Part, Recording
 from models.errors import InputError
@@ -27,25 +27,20 @@ def joined(recordings: Sequence[Recording], minutes: float, folder: Path) -> Rec
     name = f"{'+'.join(recording.id for recording in recordings)}-{minutes:g}min"
     path = folder / f"{name}.wav"
     parts: list[Part] = []
-    length = 0
-    with wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(SAMPLE_RATE)
+    with SpeechFile(path, SAMPLE_RATE) as out:
         for recording in cycle(recordings):
-            if length >= minutes * 60 * SAMPLE_RATE:
+            if out.duration_ms >= minutes * 60_000:
                 break
             audio = np.concatenate([decode(recording.path), np.zeros(round(GAP_S * SAMPLE_RATE), np.float32)])
-            parts.append(Part(recording, length / SAMPLE_RATE))
-            out.writeframes((np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes())
-            length += len(audio)
+            parts.append(Part(recording, out.duration_ms / 1000))
+            out.write((np.clip(audio, -1, 1) * 32767).astype("<i2").tobytes(), out.duration_ms)
     first, *others = recordings
     targets = set(first.translations).intersection(*(other.translations for other in others))
     return Recording(
         name,
         path,
         languages.pop(),
-        length / SAMPLE_RATE,
+        out.duration_ms / 1000,
         tuple(line for part in parts for line in part.recording.transcript),
         {to: tuple(line for part in parts for line in part.recording.translations[to]) for to in targets},
         tuple(parts),

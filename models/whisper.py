@@ -38,6 +38,8 @@ FULL_CONTEXT_SECONDS = 30.0
 RETRY_FACTOR = 2.0  # of the context, after a loop: enough to leave it, a third of the cost of the full context
 MAX_TOKENS_PER_SECOND = 14.0  # the fastest speech of a test set of 30 languages stays below 12
 TOKEN_ALLOWANCE = 12
+LANGUAGES: tuple[str, ...] = tuple(_LANGUAGE_CODES)
+"""codes of all that a multilingual Whisper recognises"""
 COMPRESSION_LIMIT = 2.4  # Radford et al. 2022, section 4.5
 MAX_PROMPT_TOKENS = 100
 MAX_HOTWORD_TOKENS = 100
@@ -74,7 +76,7 @@ class WhisperRecognizer:
         self._runtime = _runtime(path, self._text, compute_type, threads, device, beam_size)
         self._features: Any = FeatureExtractor(feature_size=self._runtime.mels)
         self._context = context or Context()
-        self.languages = frozenset(_LANGUAGE_CODES if self._runtime.multilingual else ("en",))
+        self.languages = frozenset(LANGUAGES if self._runtime.multilingual else ("en",))
         self._tokenizers: dict[str, Tokenizer] = {}
         self._hotword_tokens: dict[tuple[str, tuple[str, ...]], list[int]] = {}
 

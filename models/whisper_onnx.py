@@ -1,8 +1,8 @@
 """Whisper on ONNX Runtime: the runtime of incremental recognition on a CPU.
 
 A pass over live audio primes the decoder with all that is committed and generates a few words more. CTranslate2 feeds
-such a prefix token by token; here it goes through at once, and every weight is read in the order in which it is used:
-the same network at two thirds of the cost (docs/performance.md).
+such a prefix token by token; here it goes through at once: the same network at two thirds of the cost
+(docs/performance.md).
 """
 
 from __future__ import annotations
@@ -34,19 +34,20 @@ class OnnxRuntime:
     """Greedy decoding in 8 bits. `path` is a folder with CTranslate2's model.bin; raises `UnavailableError`."""
 
     def __init__(self, path: Path, tokenizer: Any, *, threads: int) -> None:
-        self._weights = whisper_weights.read(path)
+        weights = whisper_weights.read(path)
+        self._blank = list(weights.config.suppress_ids_begin)
         self._eot = int(tokenizer.token_to_id("<|endoftext|>"))
         self._sot = int(tokenizer.token_to_id("<|startoftranscript|>"))
         self._no_speech = int(tokenizer.token_to_id("<|nospeech|>") or tokenizer.token_to_id("<|nocaptions|>"))
-        self._languages = {token: tokenizer.id_to_token(token)[2:-2] for token in self._weights.config.lang_ids}
-        self.mels = self._weights.arrays["encoder/conv1/weight"].shape[1]
-        self.multilingual = self._weights.arrays["decoder/embeddings/weight"].shape[0] >= MULTILINGUAL_VOCABULARY
-        self._encoder = _session(_graph(path, "encoder", self._weights), threads)
-        self._decoder = _session(_graph(path, "decoder", self._weights), threads)
-        self._layers = self._weights.layers("decoder")
-        heads = self._weights.heads("decoder")
-        width = self._weights.arrays["decoder/layer_norm/gamma"].shape[0]
-        self._nothing = np.zeros((heads, 0, width // heads), np.float32)
+        self._languages = {token: tokenizer.id_to_token(token)[2:-2] for token in weights.config.lang_ids}
+        self.mels = weights.arrays["encoder/conv1/weight"].shape[1]
+        self.multilingual = weights.arrays["decoder/embeddings/weight"].shape[0] >= MULTILINGUAL_VOCABULARY
+        self._encoder = _session(_graph(path, "encoder", weights), threads)
+        self._decoder = _session(_graph(path, "decoder", weights), threads)
+        heads, width = weights.heads("decoder"), weights.arrays["decoder/layer_norm/gamma"].shape[0]
+        nothing = np.zeros((heads, 0, width // heads), np.float32)
+        names = [f"{kind}_{layer}" for layer in range(weights.layers("decoder")) for kind in ("keys", "values")]
+        self._begin = {f"past_{name}": nothing for name in names}
 
     def encode(self, features: Spectrogram) -> dict[str, Floats]:
         names = [output.name for output in self._encoder.get_outputs()]
@@ -54,18 +55,17 @@ class OnnxRuntime:
 
     def generate(self, encoded: dict[str, Floats], prompt: Prompt, length: int, suppressed: Sequence[int]) -> Generated:
         fed = prompt.tokens
-        start = len(prompt.before)
-        step = _Step(self._decoder, encoded, self._layers, self._nothing)
-        logits = step.feed(fed, [start, len(fed) - 1])
+        step = _Step(self._decoder, encoded | self._begin)
+        logits = step.feed(fed, [len(prompt.before), len(fed) - 1])
         no_speech = float(_softmax(logits[0])[self._no_speech])
         chances: list[float] = []
         tokens: list[int] = []
         banned = np.array([*suppressed, *range(self._eot + 1, logits.shape[1])])
-        blank = [] if prompt.prefix else list(self._weights.config.suppress_ids_begin)
+        if not prompt.prefix:
+            logits[-1, self._blank] = -np.inf
         while True:
             row = logits[-1]
             row[banned] = -np.inf
-            row[blank if not tokens else []] = -np.inf
             best = int(row.argmax())
             chances.append(_log_softmax_at(row, best))
             if best == self._eot or len(fed) + len(tokens) >= length:
@@ -79,14 +79,14 @@ class OnnxRuntime:
         before = len(prompt.start)
         fed = [*prompt.start, prompt.no_timestamps, *prompt.prefix, *tokens, self._eot]
         first = before + len(prompt.prefix)  # the row that predicts the first of `tokens`
-        step = _Step(self._decoder, encoded, self._layers, self._nothing)
+        step = _Step(self._decoder, encoded | self._begin)
         logits = step.feed(fed, range(first, first + len(tokens)))[:, : self._eot]
         chances = [math.exp(_log_softmax_at(row, token)) for row, token in zip(logits, tokens, strict=True)]
         begins = first_frames(step.attention[:, :, :frames], before, len(fed) - 1, MEDIAN_WIDTH)[len(prompt.prefix) :]
         return Aligned([frame * 2 / FRAMES_PER_SECOND for frame in begins], chances)
 
     def identify(self, encoded: dict[str, Floats]) -> Mapping[str, float]:
-        logits = _Step(self._decoder, encoded, self._layers, self._nothing).feed([self._sot], [0])[0]
+        logits = _Step(self._decoder, encoded | self._begin).feed([self._sot], [0])[0]
         chances = _softmax(logits[list(self._languages)])
         return dict(zip(self._languages.values(), map(float, chances), strict=True))
 
@@ -94,19 +94,18 @@ class OnnxRuntime:
 class _Step:
     """The decoder on one piece of audio: what it was fed stays with it."""
 
-    def __init__(self, decoder: Any, encoded: dict[str, Floats], layers: int, nothing: Floats) -> None:
+    def __init__(self, decoder: Any, inputs: dict[str, Any]) -> None:
         self._decoder = decoder
-        names = [f"{kind}_{layer}" for layer in range(layers) for kind in ("keys", "values")]
-        self._inputs = encoded | {f"past_{name}": nothing for name in names}
-        self._names = names
-        self.attention = nothing
+        self._inputs = inputs
+        self._past = [name for name in inputs if name.startswith("past_")]
+        self.attention: Floats = np.zeros((0, 0, 0), np.float32)
         """(heads, tokens, frames) of what was fed last, before its softmax"""
 
     def feed(self, tokens: Sequence[int], rows: Sequence[int]) -> Floats:
         """Logits of what follows those of `tokens` at `rows`."""
         self._inputs |= {"tokens": np.array(tokens, np.int64), "rows": np.array(rows, np.int64)}
         logits, self.attention, *state = self._decoder.run(None, self._inputs)
-        self._inputs |= {f"past_{name}": value for name, value in zip(self._names, state, strict=True)}
+        self._inputs |= dict(zip(self._past, state, strict=True))
         return logits
 
 
@@ -116,11 +115,11 @@ def usable(path: Path) -> bool:
     return weights.is_file() and weights.stat().st_size <= LARGEST
 
 
-def _graph(path: Path, part: str, weights: whisper_weights.WhisperWeights) -> bytes:
+def _graph(path: Path, part: str, weights: whisper_weights.WhisperWeights) -> Path | bytes:
     """The graph as it was made once, beside the weights and gone with them; made again where it cannot be kept."""
     kept = path / f"{part}.graph-{GRAPH_VERSION}.onnx"
-    with contextlib.suppress(OSError):
-        return kept.read_bytes()
+    if kept.is_file():
+        return kept
     from models import whisper_graph
 
     made = {"encoder": whisper_graph.encoder, "decoder": whisper_graph.decoder}[part](weights)
@@ -139,7 +138,7 @@ def _keep(content: bytes, path: Path) -> None:
             unfinished.unlink()
 
 
-def _session(graph: bytes, threads: int) -> Any:
+def _session(graph: Path | bytes, threads: int) -> Any:
     options: Any = cast("Any", ort).SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

@@ -117,13 +117,10 @@ class CTranslate2Runtime:
     def align(self, encoded: Any, prompt: Prompt, tokens: Sequence[int], seconds: float) -> Aligned:
         everything = [*prompt.prefix, *tokens]
         frames = round(seconds * FRAMES_PER_SECOND)
-        found = self._model.align(encoded, list(prompt.start), [everything], frames, median_filter_width=MEDIAN_WIDTH)[
-            0
-        ]
-        at = len(prompt.prefix)
-        return Aligned(
-            _token_times(found.alignments, len(everything))[at:], found.text_token_probs[at : at + len(tokens)]
-        )
+        start, width = list(prompt.start), MEDIAN_WIDTH
+        (found,) = self._model.align(encoded, start, [everything], frames, median_filter_width=width)
+        begins, at = _token_times(found.alignments, len(everything)), len(prompt.prefix)
+        return Aligned(begins[at:], found.text_token_probs[at : at + len(tokens)])
 
     def identify(self, encoded: Any) -> Mapping[str, float]:
         found: list[tuple[str, float]] = self._model.detect_language(encoded)[0]

@@ -63,7 +63,10 @@ class _Reader:
             raise KeyError(f"binary version {version}")
         self._text()
         self._number("I")
-        return dict(self._array() for _ in range(self._number("I")))
+        found = dict(self._array() for _ in range(self._number("I")))
+        if any(name.endswith("/weight_scale") for name in found):
+            raise KeyError("weights that were stored in 8 bits")
+        return found
 
     def _array(self) -> tuple[str, NDArray[np.generic]]:
         name = self._text()

@@ -24,7 +24,7 @@ class SessionConfig:
     """two-way: each utterance is in one of these languages and is interpreted into the other; ends of turns are judged
     by what was said"""
     both_sides: bool = False
-    """two-way: a language's captions also have what was said in it; nobody hears that again"""
+    """two-way: a language's captions also have what was said in it"""
     speaks_source: bool = True
     """a voice also speaks what was said in its own language; not where listeners hear the speaker"""
     route: RouteConfig = field(default_factory=RouteConfig)

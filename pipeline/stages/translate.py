@@ -105,8 +105,7 @@ class TranslationTo:
 
     async def _hand_on(self, phrase: Phrase) -> None:
         config = self._shared.config
-        original_counts = config.between is not None or not config.speaks_source
-        heard_already = original_counts and phrase.item.clause.language == self._language
+        heard_already = not config.speaks_source and phrase.item.clause.language == self._language
         if self._language in self._shared.voices and not heard_already:
             await self._phrases.put(phrase)
         elif phrase.last:

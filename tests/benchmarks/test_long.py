@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import wave
 from pathlib import Path
 
 import msgspec
@@ -15,17 +14,13 @@ from benchmarks.manifest import Recording
 from benchmarks.metrics import Spoken
 from models.errors import InputError
 from models.protocols import SAMPLE_RATE
+from tests.real.command import write_wav
 
 MODEL = Path("whisper-base")
 
 
 def recording(folder: Path, name: str, seconds: float, language: str = "en") -> Recording:
-    path = folder / f"{name}.wav"
-    with wave.open(str(path), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(SAMPLE_RATE)
-        out.writeframes(np.full(round(seconds * SAMPLE_RATE), 1000, "<i2").tobytes())
+    path = write_wav(folder / f"{name}.wav", np.full(round(seconds * SAMPLE_RATE), 0.03, np.float32))
     return Recording(name, path, language, seconds, (f"The {name}.",), {"pt": (f"O {name}.",), "es": ("El.",)})
 
 

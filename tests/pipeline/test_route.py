@@ -100,7 +100,9 @@ def test_patience_grows_with_what_is_open(shorter: str, longer: str) -> None:
 
 async def test_both_sides_read_what_nobody_hears_again() -> None:
     languages = frozenset({"en", "pt"})
-    config = SessionConfig(between=("en", "pt"), both_sides=True, captions=languages, voices=languages, live=False)
+    config = SessionConfig(
+        between=("en", "pt"), both_sides=True, speaks_source=False, captions=languages, voices=languages, live=False
+    )
     events = await Rig().run(config, SPEECH)
     source = "".join(e.committed for e in events if isinstance(e, Words)).strip()
     assert final(events, "en") == source
