@@ -9,19 +9,16 @@ the end of a hypothesis stays open until a later word or the pause confirms it.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Word
+from pipeline import guards
 from pipeline.audio import AudioBuffer, Stretch
+from pipeline.words import TimedWord, capitalised, is_stop, spoken
 
-REPETITION_WORDS = 3  # said twice at once, by a decoder more often than by a person
 PASSAGE_WORDS = 3  # in a row, that no two hypotheses share by accident
-ECHO_WORDS = 4  # of a passage that returns
-ECHO_PACE = 0.6  # of the time that the passage took; nobody says it again so much faster
-SLACK_CHARACTERS = 8  # beyond the fastest speech: times of words are rough
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,17 +46,6 @@ class RecogniseConfig:
     noise_below: float = 0.0
     """mean probability of the words of a whole utterance that was none: what an echo canceller left of a loudspeaker"""
     prompt_tokens: int = 60
-
-
-@dataclass(frozen=True, slots=True)
-class TimedWord:
-    """A word with its place in the source, in samples."""
-
-    text: str
-    start: int
-    end: int
-    probability: float
-    tokens: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +95,11 @@ class Utterance:
         """Committed and tentative."""
         return "".join(word.text for word in (*self._committed, *self._last))
 
+    @property
+    def _floor(self) -> int:
+        """The sample before which no further word begins."""
+        return self._committed[-1].end if self._committed else self._audio.start
+
     def append(self, stretch: Stretch) -> None:
         self._audio.append(stretch.samples)
 
@@ -124,8 +115,10 @@ class Utterance:
             self._prompt = ()
         nothing = self._is_silence(hypothesis) or (closed and self._is_noise(hypothesis.words))
         words = () if nothing else self._timed(hypothesis.words)
-        words = self._unstuttered(words[: self._echoed(words)])
-        rushed, repeated = self._rushed(words), self._repeated(words)
+        words = words[: guards.until_echoed(self._committed, words)]
+        words = guards.without_stutter(self._committed, words, self._config.doubtful_below)
+        rushed = guards.until_rushed(words, self._floor, self._config.fastest)
+        repeated = guards.until_repeated(self._committed, words)
         if closed:
             words = words[:repeated] if rushed < len(words) else words
             count = len(words)
@@ -161,80 +154,25 @@ class Utterance:
 
     def _timed(self, words: Sequence[Word]) -> tuple[TimedWord, ...]:
         """Words on the source's clock, never before what is committed; a sentence begins with a capital."""
-        floor = self._committed[-1].end if self._committed else self._audio.start
+        floor = self._floor
         timed: list[TimedWord] = []
         for word in words:
             start = max(floor, self._audio.start + round(word.start * SAMPLE_RATE))
             floor = max(start, self._audio.start + round(word.end * SAMPLE_RATE))
-            text = _capitalised(word.text) if not timed and not self._committed and self._begins_sentence else word.text
+            text = capitalised(word.text) if not timed and not self._committed and self._begins_sentence else word.text
             timed.append(TimedWord(text, start, floor, word.probability, word.tokens))
         return tuple(timed)
-
-    def _rushed(self, words: Sequence[TimedWord]) -> int:
-        """How many of `words` a person could have said in the time that they take."""
-        begin = self._committed[-1].end if self._committed else self._audio.start
-        characters = 0
-        for index, word in enumerate(words):
-            characters += len(_key(word.text))
-            if characters > SLACK_CHARACTERS + self._config.fastest * (word.end - begin) / SAMPLE_RATE:
-                return index
-        return len(words)
-
-    def _repeated(self, words: Sequence[TimedWord]) -> int:
-        """How many of `words` come before those that say the same three or more words again."""
-        spoken = [(index, key) for index, word in enumerate(words) if (key := _key(word.text))]
-        before = [key for word in self._committed if (key := _key(word.text))]
-        at = _repetition([*before, *(key for _, key in spoken)], len(before))
-        return len(words) if at is None else spoken[at][0]
-
-    def _echoed(self, words: Sequence[TimedWord]) -> int:
-        """How many of `words` come before a passage of this audio that returns in much less time than it took: the
-        decoder has lost its place and says again what it was primed with."""
-        before_these = [(word, key) for word in self._committed if (key := _key(word.text))]
-        places = [index for index, word in enumerate(words) if _key(word.text)]
-        every = [*before_these, *((words[index], _key(words[index].text)) for index in places)]
-        first = len(before_these)
-        for at in range(first, len(every)):
-            for before in range(at - ECHO_WORDS + 1):
-                size = _shared(every, before, at)
-                if size < ECHO_WORDS:
-                    continue
-                took = every[before + size - 1][0].end - every[before][0].start
-                if every[at + size - 1][0].end - every[at][0].start < ECHO_PACE * took:
-                    return places[at - first]
-        return len(words)
-
-    def _unstuttered(self, words: tuple[TimedWord, ...]) -> tuple[TimedWord, ...]:
-        """Without the second of two equal pairs where a word of either is doubtful: what the decoder does not
-        understand it fills with what it has just written."""
-        places = [index for index, word in enumerate(words) if _key(word.text)]
-        said = [word for word in self._committed if _key(word.text)]
-        every = [*said, *(words[index] for index in places)]
-        for at in range(max(2, len(said)), len(every) - 1):
-            four = every[at - 2 : at + 2]
-            keys = [_key(word.text) for word in four]
-            doubtful = any(word.probability < self._config.doubtful_below for word in four)
-            if doubtful and keys[:2] == keys[2:]:
-                begin = places[at - len(said)]
-                end = places[at + 2 - len(said)] if at + 2 < len(every) else len(words)
-                return (*words[:begin], *words[end:])
-        return words
 
     def _agreed(self, words: Sequence[TimedWord], audio_end: int) -> int:
         """How many of `words` may be committed: up to the last spoken word that both hypotheses hold."""
         limit = audio_end - round(self._config.guard_s * SAMPLE_RATE)
         old = audio_end - round(self._config.doubt_s * SAMPLE_RATE)
-        before = [key for key in map(_key, (word.text for word in self._last)) if key]
-        count = matched = 0
-        for index, word in enumerate(words):
-            key = _key(word.text)
-            if not key:
-                continue
-            if matched >= len(before) or key != before[matched] or word.end > limit:
+        count = 0
+        for (index, word), (_, before) in zip(spoken(words), spoken(self._last), strict=False):
+            if word.key != before.key or word.end > limit:
                 break
             if word.probability < self._config.doubtful_below and word.end > old:
                 break
-            matched += 1
             count = index + 1
         return _with_decided_punctuation(words, count)
 
@@ -242,10 +180,8 @@ class Utterance:
         """How many of `words` may be committed on this hypothesis alone. The last one may be the beginning of a longer
         word, unless quiet follows it."""
         limit = audio_end - (0 if lull else round(self._config.sure_guard_s * SAMPLE_RATE))
-        spoken = [index for index, word in enumerate(words) if _key(word.text)]
         count = 0
-        for index in spoken if lull else spoken[:-1]:
-            word = words[index]
+        for index, word in spoken(words)[: None if lull else -1]:
             if word.probability < self._config.sure_above or word.end > limit:
                 break
             count = index + 1
@@ -257,11 +193,11 @@ class Utterance:
         if self._audio.end - self._audio.start <= self.longest_s * SAMPLE_RATE:
             return 0
         old = self._audio.end - round(self.longest_s / 2 * SAMPLE_RATE)
-        spoken = [(index, key) for index, word in enumerate(words) if (key := _key(word.text)) and word.end <= old]
-        before = [key for word in self._last if (key := _key(word.text))]
-        matcher = SequenceMatcher(None, before, [key for _, key in spoken], autojunk=False)
+        aged = [(index, word.key) for index, word in spoken(words) if word.end <= old]
+        before = [word.key for _, word in spoken(self._last)]
+        matcher = SequenceMatcher(None, before, [key for _, key in aged], autojunk=False)
         ends = [block.b + block.size for block in matcher.get_matching_blocks() if block.size >= PASSAGE_WORDS]
-        return _with_decided_punctuation(words, spoken[ends[-1] - 1][0] + 1) if ends else 0
+        return _with_decided_punctuation(words, aged[ends[-1] - 1][0] + 1) if ends else 0
 
     def _trim(self) -> None:
         """Keep the buffer short: cut it between two committed words, at a sentence's end where there is one. The last
@@ -269,7 +205,7 @@ class Utterance:
         if self._audio.end - self._audio.start <= self.longest_s * SAMPLE_RATE:
             return
         latest = self._audio.end - round(self._config.keep_s * SAMPLE_RATE)
-        kept = max((i for i, word in enumerate(self._committed) if _key(word.text)), default=0)
+        kept = max((index for index, _ in spoken(self._committed)), default=0)
         candidates = [i for i, word in enumerate(self._committed[:kept]) if word.end <= latest]
         if not candidates:
             self._force_trim(latest)
@@ -294,41 +230,9 @@ class Utterance:
         self._audio.trim(at)
 
 
-def _capitalised(text: str) -> str:
-    """With the first letter as at the beginning of a sentence: a decoder that has heard one word does not know."""
-    first = next((index for index, character in enumerate(text) if character.isalpha()), len(text))
-    return text[:first] + text[first : first + 1].title() + text[first + 1 :]
-
-
 def _with_decided_punctuation(words: Sequence[TimedWord], count: int) -> int:
     """Take along the punctuation after the last agreed word where a later word has been heard."""
     following = count
-    while following < len(words) and not _key(words[following].text):
+    while following < len(words) and not words[following].key:
         following += 1
     return following if count > 0 and following < len(words) else count
-
-
-def _repetition(keys: Sequence[str], first: int) -> int | None:
-    """Where, counted from `first`, words begin to repeat the three or more right before them."""
-    for at in range(first, len(keys)):
-        for size in range(REPETITION_WORDS, min(at, len(keys) - at) + 1):
-            if keys[at - size : at] == keys[at : at + size]:
-                return at - first
-    return None
-
-
-def _shared(words: Sequence[tuple[TimedWord, str]], before: int, at: int) -> int:
-    """How many words from `at` on are those from `before` on, up to `at`."""
-    size = 0
-    while before + size < at and at + size < len(words) and words[before + size][1] == words[at + size][1]:
-        size += 1
-    return size
-
-
-def is_stop(text: str) -> bool:
-    return text.strip()[-1:] in set(".?!。？！…।؟")
-
-
-def _key(text: str) -> str:
-    """What two hypotheses must share to agree on a word: its letters and digits. Empty for punctuation."""
-    return "".join(c for c in text.casefold() if unicodedata.category(c)[0] in "LNM")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.recognise import TimedWord, is_stop
+from pipeline.words import TimedWord, is_stop
 
 
 @dataclass(frozen=True, slots=True)

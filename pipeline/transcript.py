@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.events import Event, Translation, Words
-from pipeline.recognise import is_stop
+from pipeline.words import is_stop
 
 _EXACT_MS = 1.0
 _NO_STOP_MS = 600.0  # how much nearer a cut after a bare word must be to beat one after a stop

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.recognise import is_stop
+from pipeline.words import is_stop
 
 ANSWER_WORDS = 2
 AFTER_ANSWER_S = 0.35

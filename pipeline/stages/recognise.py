@@ -15,10 +15,11 @@ from pipeline.channel import Channel
 from pipeline.events import StageTime, Words
 from pipeline.gate import GateItem, Onset
 from pipeline.language import LanguageChoice
-from pipeline.recognise import TimedWord, Update, Utterance
+from pipeline.recognise import Update, Utterance
 from pipeline.segment import Segmenter
 from pipeline.stages.live import LiveUtterance
 from pipeline.stages.shared import Committed, Shared, stage_time
+from pipeline.words import TimedWord
 
 IDENTIFY_AFTER_S = 1.5  # of an utterance; shorter ones are identified when they end
 IDENTIFY_MS = 500.0

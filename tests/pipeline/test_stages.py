@@ -13,9 +13,9 @@ from pipeline.budget import Backlog, BacklogConfig, StepControl
 from pipeline.clock import Clock
 from pipeline.gate import Gate, GateItem, Lull, Onset, Pause
 from pipeline.language import LanguageChoice
-from pipeline.recognise import TimedWord
 from pipeline.segment import Clause, SegmentConfig, Segmenter
 from pipeline.speak import PhraseCutter, Playhead, phrases
+from pipeline.words import TimedWord
 
 
 class LoudnessDetector:
