@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from app.desk.adaptive import DoubleTalk, LinearCanceller, Parts, mean_power
 from app.desk.sound import DESK_RATE, FRAME, FRAME_S, SILENCE, level_db
 from models.protocols import Samples
 
@@ -22,6 +23,8 @@ WITHIN_REACH_S = 0.5  # of a delay that AEC3 finds by itself
 LOW_RATE = 8_000  # Hz, at which two sounds are compared
 HANGOVER_S = 0.35  # of the room, after the loudspeaker fell silent
 AUDIBLE_DB = -60.0  # of the reference
+AHEAD_S = 0.03  # of the echo, that the linear filter's window begins
+NOTHING = np.zeros(0, np.float32)
 
 
 class Echo(Enum):
@@ -72,21 +75,41 @@ class WebRtc:
             echo_cancellation=True, noise_suppression=True, high_pass_filter=True
         )
         self.delay = DelayEstimator()
+        self._linear = LinearCanceller()
+        self._held = 0  # frames by which the linear filter gets what was played later than it was
+        self._double_talk = DoubleTalk()
         self._guard = Guard()
         self._reference: deque[Samples] = deque(maxlen=round(LONGEST_S / FRAME_S) + 1)
 
     def process(self, heard: Samples, played: Samples) -> Samples:
         self.delay.add(heard, played)
         self._reference.append(played)
+        left = self._subtracted(heard)
+        passed = self._double_talk.process(Parts(heard, played, left, self._cleaned(heard)))
+        if passed is None:
+            return NOTHING
+        samples, then = passed
+        return self._guard.process(then.heard, samples, then.played, self.delay.seconds, over=self._double_talk.person)
+
+    def _subtracted(self, heard: Samples) -> Samples:
+        held = max(0, int((self.delay.seconds - AHEAD_S) / FRAME_S))
+        if held != self._held:
+            self._linear.shift(held - self._held)
+            self._held = held
+        return self._linear.process(heard, self._before(held))
+
+    def _cleaned(self, heard: Samples) -> Samples:
         late = self.delay.seconds > WITHIN_REACH_S
         held = round((self.delay.seconds - WITHIN_REACH_S / 2) / FRAME_S) if late else 0
-        reference = self._reference[-1 - held] if held < len(self._reference) else SILENCE
-        self._processing.process_reverse_stream(self._as_frame(reference))
+        self._processing.process_reverse_stream(self._as_frame(self._before(held)))
         self._processing.set_stream_delay_ms(round(min(self.delay.seconds - held * FRAME_S, 0.5) * 1000))
         frame = self._as_frame(heard)
         self._processing.process_stream(frame)
-        cleaned = np.frombuffer(frame.data, np.int16).astype(np.float32) / np.float32(32768)
-        return self._guard.process(heard, cleaned, played, self.delay.seconds)
+        return np.frombuffer(frame.data, np.int16).astype(np.float32) / np.float32(32768)
+
+    def _before(self, frames: int) -> Samples:
+        """What was played so many frames ago."""
+        return self._reference[-1 - frames] if frames < len(self._reference) else SILENCE
 
     def _as_frame(self, samples: Samples) -> Any:
         data = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
@@ -94,12 +117,13 @@ class WebRtc:
 
 
 class Guard:
-    """Keeps back what still holds the loudspeaker's sound: right after the echo's path has changed, until AEC3 follows.
+    """Keeps back what still holds the loudspeaker's sound: right after the echo's path has changed, until it is followed.
 
     Only while something was played just now and the canceller took little away is it asked whether what it left
     resembles what was played: again and again with the same delay, as no person's words do. Until there is an answer
     frames wait; they are a person's, or become silence. Until the canceller has held the echo down for a while, and
-    again after resemblances in a row, nothing doubtful passes at all: half duplex.
+    again after resemblances in a row, nothing doubtful passes at all: half duplex. A person who is known to speak over
+    an echo whose path is known only must not be an echo whose path has just changed, which is far more alike.
     """
 
     WINDOW = 25  # frames of what was heard
@@ -108,6 +132,7 @@ class Guard:
     TAKEN_DB = 20.0  # by the canceller: what is left then is no speech
     LEFT_DB = -60.0
     ALIKE = 8.0
+    ALIKE_OVER = 14.0  # a person over what the linear filter left stays below 13, an echo that it missed is above 20
     APART = 15  # frames between two that tell of the same delay
     SAME_S = 0.003
     CLOSED = 30  # frames after a resemblance
@@ -119,28 +144,33 @@ class Guard:
         self._since_played = self._played.maxlen or 0
         self._power = np.zeros(2)
         self._frame = self._suspect = self._closed = self._held = 0
+        self._over = False
         self._waiting: list[Samples] = []
         self._delays: deque[tuple[int, float]] = deque(maxlen=20)
 
-    def process(self, heard: Samples, cleaned: Samples, played: Samples, delay_s: float) -> Samples:
-        """What may pass: nothing, or all that waited. `delay_s` is the echo's as far as it is known."""
+    def process(
+        self, heard: Samples, cleaned: Samples, played: Samples, delay_s: float, *, over: bool = False
+    ) -> Samples:
+        """What may pass: nothing, or all that waited. `delay_s` is the echo's as far as it is known; `over`: a person is
+        known to speak over it."""
         self._cleaned.append(_decimated(cleaned))
         self._played.append(_decimated(played))
         self._since_played = 0 if level_db(played) > AUDIBLE_DB else self._since_played + 1
-        self._power = 0.8 * self._power + 0.2 * np.array([_power(heard), _power(cleaned)])
+        self._power = 0.8 * self._power + 0.2 * np.array([mean_power(heard), mean_power(cleaned)])
         self._frame += 1
         self._waiting.append(cleaned)
         self._suspect = self._suspect + 1 if self._doubtful() else 0
-        self._closed = max(0, self._closed - 1)
+        self._closed = 0 if over and not self._over else max(0, self._closed - 1)
+        self._over = over
         if self._suspect and self._suspect % self.EVERY == 0 and self._resembles(delay_s):
             self._held = 0 if self._closed else self._held
             self._closed = self.CLOSED
-        if self._held < self.PROVEN:
+        if self._held < self.PROVEN and not over:
             self._held = 0 if self._suspect else self._held + (self._since_played == 0)
             return self._release(silent=self._suspect > 0)
         if self._closed and self._suspect:
             return self._release(silent=True)
-        return np.zeros(0, np.float32) if 0 < self._suspect < self.ENOUGH else self._release(silent=False)
+        return NOTHING if 0 < self._suspect < self.ENOUGH else self._release(silent=False)
 
     def _doubtful(self) -> bool:
         if self._since_played >= len(self._played):
@@ -151,7 +181,7 @@ class Guard:
     def _resembles(self, delay_s: float) -> bool:
         heard, played = np.concatenate(self._cleaned), np.concatenate(self._played)
         at, sure = alike(np.concatenate([np.zeros(max(0, len(played) - len(heard)), np.float32), heard]), played)
-        if sure < self.ALIKE:
+        if sure < (self.ALIKE_OVER if self._over else self.ALIKE):
             return False
         found = at / LOW_RATE
         again = [delay for frame, delay in self._delays if self.APART <= self._frame - frame <= 100]
@@ -209,10 +239,6 @@ def alike(heard: Samples, played: Samples) -> tuple[int, float]:
     correlation = np.fft.irfft(cross / np.maximum(np.abs(cross), 1e-12))[: round(LONGEST_S * LOW_RATE)]
     at = int(np.argmax(np.abs(correlation)))
     return at, float(np.abs(correlation[at]) / (np.sqrt(np.mean(np.square(correlation))) + 1e-12))
-
-
-def _power(samples: Samples) -> float:
-    return float(np.mean(np.square(samples)))
 
 
 def _decimated(samples: Samples) -> Samples:

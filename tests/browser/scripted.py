@@ -136,6 +136,10 @@ def address(server: Running, name: str) -> str:
     return f"{server.url}{name}#{'t' * 32}&lang={'en' if name == 'speak' else 'pt'}"
 
 
+def bottom(selector: str) -> str:
+    return f"document.querySelector('{selector}').getBoundingClientRect().bottom"
+
+
 def show(page: Page, server: Running, name: str, **welcome: Any) -> Script:
     """A page in the middle of a conversation."""
     role = "host" if name in ("speak", "talk") else "listener"
@@ -147,4 +151,5 @@ def show(page: Page, server: Running, name: str, **welcome: Any) -> Script:
         page.wait_for_selector("#pause, #talk-mine")
     if name in ("listen", "overlay"):
         evaluates(page, "document.querySelector('.flow').innerText.includes('convés')")
+        evaluates(page, f"{bottom('.flow')} <= {bottom('.roll')} + 1")
     return script

@@ -154,7 +154,7 @@ export class Roll {
     const pace = this._pace();
     if (waiting <= HURRY && since < pace) {
       this._later = window.setTimeout(() => this._scroll(), pace - since);
-      return;
+      return this._move(this._offset); // paragraphs may have left the lines
     }
     this._movedAt = performance.now();
     this._move(this._offset + Math.max(1, waiting - HURRY));

@@ -1,0 +1,140 @@
+"""The straight way from the loudspeaker to the microphone, followed and subtracted, so that a person is left whole.
+
+AEC3 hides what it cannot subtract by turning everything down, and a person who speaks at the same time with it. What is
+subtracted before it need not be hidden: the filter here takes away what is linear in the echo, and while a person is
+plainly louder than what it leaves, they are let through as they are.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.desk.sound import FRAME, SILENCE
+from models.protocols import Samples
+
+LOOK_BACK = 4  # frames: a word has begun before it is plainly heard
+
+
+class LinearCanceller:
+    """A partitioned-block frequency-domain Kalman filter (Enzner and Vary 2006; Kuech, Mabande and Enzner 2014). The
+    state is the echo's path; how sure it is of itself sets the pace of learning, so that it needs no detection of double
+    talk: what it does not explain counts as noise.
+    """
+
+    PARTITIONS = 16  # frames of echo that are modelled
+    STAYS = 0.999  # of the path, from frame to frame
+    SMOOTH = 0.85  # of the power of what is not explained
+    CONSTRAINED = 4  # partitions in a frame; in turn
+
+    def __init__(self) -> None:
+        shape = (self.PARTITIONS, FRAME + 1)
+        self._played = np.zeros(shape, np.complex64)  # newest first
+        self._path = np.zeros(shape, np.complex64)
+        self._doubt = np.ones(shape, np.float32)
+        self._noise = np.zeros(FRAME + 1, np.float32)
+        self._before = SILENCE
+        self._turn = 0
+
+    def process(self, heard: Samples, played: Samples) -> Samples:
+        """`heard` without what the path makes of `played`."""
+        self._played = np.roll(self._played, 1, axis=0)
+        self._played[0] = np.fft.rfft(np.concatenate([self._before, played]))
+        self._before = played
+        echo = np.fft.irfft(np.einsum("pf,pf->f", self._played, self._path), 2 * FRAME)[FRAME:]
+        left = (heard - echo).astype(np.float32)
+        self._learn(np.fft.rfft(np.concatenate([SILENCE, left])).astype(np.complex64))
+        return left
+
+    def shift(self, frames: int) -> None:
+        """From now on `played` comes so many frames later than it did."""
+        for state, empty in ((self._path, 0.0), (self._doubt, 1.0)):
+            state[:] = np.roll(state, -frames, axis=0)
+            state[-frames if frames > 0 else 0 : None if frames > 0 else -frames] = empty
+        self._played[:] = 0
+
+    def _learn(self, left: NDArray[np.complex64]) -> None:
+        power = _power(self._played)
+        self._noise = self.SMOOTH * self._noise + (1 - self.SMOOTH) * _power(left)
+        explained = 0.5 * np.einsum("pf,pf->f", self._doubt, power)
+        step = self._doubt / (explained + 2 * self._noise + 1e-10)
+        self._path += step * np.conj(self._played) * left
+        some = [(self._turn + n) % self.PARTITIONS for n in range(self.CONSTRAINED)]
+        self._turn = (self._turn + self.CONSTRAINED) % self.PARTITIONS
+        impulses = np.fft.irfft(self._path[some], 2 * FRAME)
+        impulses[:, FRAME:] = 0  # a partition is no longer than a frame
+        self._path[some] = np.fft.rfft(impulses)
+        kept = self.STAYS**2
+        self._doubt = kept * np.maximum(1 - 0.5 * step * power, 0) * self._doubt + (1 - kept) * _power(self._path)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A frame on its way through the canceller."""
+
+    heard: Samples
+    played: Samples
+    left: Samples
+    """by the linear filter"""
+    cleaned: Samples
+    """by what follows it"""
+
+
+class DoubleTalk:
+    """Lets a person through as the linear filter leaves them, while they are plainly louder than the echo that it may
+    have left; all else as it was cleaned."""
+
+    OVER_DB = 10.0
+    STILL_DB = 6.0
+    AUDIBLE_DB = -55.0
+    FOLLOWED_DB = -12.0  # what is left of an echo whose path is known
+    HANGOVER = 20  # frames
+
+    def __init__(self) -> None:
+        self._left = self._echo = 1e-10
+        self._ratio_db = 30.0  # of what is left to the echo that was found, while nobody speaks; until it is known, all
+        self._over = 0
+        self._share = 0.0
+        self._waiting: deque[Parts] = deque()
+
+    @property
+    def person(self) -> bool:
+        """Somebody speaks over an echo whose path is known."""
+        return self._share > 0
+
+    def process(self, parts: Parts) -> tuple[Samples, Parts] | None:
+        """What to go on with, and the frame that it was, `LOOK_BACK` frames late."""
+        self._over = self.HANGOVER if self._person(parts) else max(0, self._over - 1)
+        self._waiting.append(parts)
+        if len(self._waiting) <= LOOK_BACK:
+            return None
+        then = self._waiting.popleft()
+        wanted = 1.0 if self._over else 0.0
+        share = np.linspace(self._share, wanted, FRAME, dtype=np.float32)
+        self._share = wanted
+        return share * then.left + (1 - share) * then.cleaned, then
+
+    def _person(self, parts: Parts) -> bool:
+        self._left += 0.3 * (mean_power(parts.left) + 1e-10 - self._left)
+        echo = mean_power(parts.heard - parts.left) + 1e-10
+        self._echo += (0.3 if echo > self._echo else 0.1) * (echo - self._echo)  # no faster down than a room
+        left_db, echo_db = 10 * np.log10(self._left), 10 * np.log10(self._echo)
+        if echo_db < self.AUDIBLE_DB - 5:
+            return False
+        above = left_db - echo_db - self._ratio_db
+        plainly = above > (self.STILL_DB if self._over else self.OVER_DB)
+        person = plainly and left_db > self.AUDIBLE_DB and self._ratio_db < self.FOLLOWED_DB
+        # Down quickly, up slowly: a person who speaks for long is not taken for an echo.
+        self._ratio_db += 0.05 * above if above < 0 else 0.02 * above if above < self.OVER_DB else 0.003
+        return person
+
+
+def mean_power(samples: Samples) -> float:
+    return float(np.mean(np.square(samples)))
+
+
+def _power(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
+    return np.square(spectrum.real) + np.square(spectrum.imag)
