@@ -88,10 +88,9 @@ class DoubleTalk:
     have left; all else as it was cleaned."""
 
     OVER_DB = 10.0
-    STILL_DB = 6.0
     AUDIBLE_DB = -55.0
     FOLLOWED_DB = -12.0  # what is left of an echo whose path is known
-    HANGOVER = 20  # frames
+    HANGOVER = 12  # frames
 
     def __init__(self) -> None:
         self._left = self._echo = 1e-10
@@ -125,8 +124,7 @@ class DoubleTalk:
         if echo_db < self.AUDIBLE_DB - 5:
             return False
         above = left_db - echo_db - self._ratio_db
-        plainly = above > (self.STILL_DB if self._over else self.OVER_DB)
-        person = plainly and left_db > self.AUDIBLE_DB and self._ratio_db < self.FOLLOWED_DB
+        person = above > self.OVER_DB and left_db > self.AUDIBLE_DB and self._ratio_db < self.FOLLOWED_DB
         # Down quickly, up slowly: a person who speaks for long is not taken for an echo.
         self._ratio_db += 0.05 * above if above < 0 else 0.02 * above if above < self.OVER_DB else 0.003
         return person
