@@ -20,22 +20,28 @@ LOOK_BACK = 4  # frames: a word has begun before it is plainly heard
 
 
 class LinearCanceller:
-    """A partitioned-block frequency-domain Kalman filter (Enzner and Vary 2006; Kuech, Mabande and Enzner 2014). The
-    state is the echo's path; how sure it is of itself sets the pace of learning, so that it needs no detection of double
-    talk: what it does not explain counts as noise.
+    """Two partitioned-block frequency-domain Kalman filters (Enzner and Vary 2006; Kuech, Mabande and Enzner 2014). The
+    state is the echo's path; how sure a filter is of it sets the pace of learning, so that it needs no detection of
+    double talk: what it does not explain counts as noise.
+
+    One follows slowly and is exact, the other follows a path that has changed within a second; where the quick one leaves
+    much less, the slow one takes over what it has learned (two paths: Ochiai, Araseki and Ogihara 1977).
     """
 
     PARTITIONS = 16  # frames of echo that are modelled
-    STAYS = 0.999  # of the path, from frame to frame
+    STAYS = np.float32([0.999, 0.98])  # of a path, from frame to frame
     SMOOTH = 0.85  # of the power of what is not explained
     CONSTRAINED = 4  # partitions in a frame; in turn
+    BETTER = 0.6  # of the power that the slow one leaves; with a person's words in it no filter comes below 0.7
 
     def __init__(self) -> None:
-        shape = (self.PARTITIONS, FRAME + 1)
-        self._played = np.zeros(shape, np.complex64)  # newest first
-        self._path = np.zeros(shape, np.complex64)
-        self._doubt = np.ones(shape, np.float32)
-        self._noise = np.zeros(FRAME + 1, np.float32)
+        self._played = np.zeros((self.PARTITIONS, FRAME + 1), np.complex64)  # newest first
+        self._path = np.zeros((2, self.PARTITIONS, FRAME + 1), np.complex64)
+        self._doubt = np.ones(self._path.shape, np.float32)
+        self._noise = np.zeros((2, FRAME + 1), np.float32)
+        self._left = np.zeros(2)  # power, over the last 0.1 s
+        self.astray = False
+        """the way has just changed"""
         self._before = SILENCE
         self._turn = 0
 
@@ -44,31 +50,42 @@ class LinearCanceller:
         self._played = np.roll(self._played, 1, axis=0)
         self._played[0] = np.fft.rfft(np.concatenate([self._before, played]))
         self._before = played
-        echo = np.fft.irfft(np.einsum("pf,pf->f", self._played, self._path), 2 * FRAME)[FRAME:]
+        echo = np.fft.irfft(np.einsum("pf,spf->sf", self._played, self._path), 2 * FRAME)[:, FRAME:]
         left = (heard - echo).astype(np.float32)
-        self._learn(np.fft.rfft(np.concatenate([SILENCE, left])).astype(np.complex64))
-        return left
+        self._learn(np.fft.rfft(np.pad(left, ((0, 0), (FRAME, 0)))).astype(np.complex64))
+        self._left += 0.1 * (np.mean(np.square(left), axis=1) - self._left)
+        self.astray = bool(self._left[1] < self.BETTER * self._left[0])
+        if not self.astray:
+            return left[0]
+        for state in (self._path, self._doubt, self._noise, self._left):
+            state[0] = state[1]
+        return left[1]
 
     def shift(self, frames: int) -> None:
         """From now on `played` comes so many frames later than it did."""
-        for state, empty in ((self._path, 0.0), (self._doubt, 1.0)):
-            state[:] = np.roll(state, -frames, axis=0)
-            state[-frames if frames > 0 else 0 : None if frames > 0 else -frames] = empty
+        kept = max(0, self.PARTITIONS - abs(frames))
+        old, new = (self.PARTITIONS - kept, 0) if frames > 0 else (0, self.PARTITIONS - kept)
+        for state, unknown in ((self._path, 0.0), (self._doubt, 1.0)):
+            moved = np.full_like(state, unknown)
+            moved[:, new : new + kept] = state[:, old : old + kept]
+            state[:] = moved
         self._played[:] = 0
 
     def _learn(self, left: NDArray[np.complex64]) -> None:
         power = _power(self._played)
         self._noise = self.SMOOTH * self._noise + (1 - self.SMOOTH) * _power(left)
-        explained = 0.5 * np.einsum("pf,pf->f", self._doubt, power)
-        step = self._doubt / (explained + 2 * self._noise + 1e-10)
-        self._path += step * np.conj(self._played) * left
+        explained = 0.5 * np.einsum("spf,pf->sf", self._doubt, power)
+        step = self._doubt / (explained + 2 * self._noise + 1e-10)[:, None]
+        self._path += step * (np.conj(self._played) * left[:, None])
         some = [(self._turn + n) % self.PARTITIONS for n in range(self.CONSTRAINED)]
         self._turn = (self._turn + self.CONSTRAINED) % self.PARTITIONS
-        impulses = np.fft.irfft(self._path[some], 2 * FRAME)
-        impulses[:, FRAME:] = 0  # a partition is no longer than a frame
-        self._path[some] = np.fft.rfft(impulses)
-        kept = self.STAYS**2
-        self._doubt = kept * np.maximum(1 - 0.5 * step * power, 0) * self._doubt + (1 - kept) * _power(self._path)
+        impulses = np.fft.irfft(self._path[:, some], 2 * FRAME)
+        impulses[..., FRAME:] = 0  # a partition is no longer than a frame
+        self._path[:, some] = np.fft.rfft(impulses)
+        kept = (self.STAYS**2)[:, None, None]
+        change = _power(self._path)
+        change += np.mean(change, axis=1, keepdims=True)  # into any partition
+        self._doubt = kept * np.maximum(1 - 0.5 * step * power, 0) * self._doubt + (1 - kept) * change
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +97,9 @@ class Parts:
     left: Samples
     """by the linear filter"""
     cleaned: Samples
-    """by what follows it"""
+    """by AEC3"""
+    astray: bool = False
+    """the linear filter has lost its way"""
 
 
 class DoubleTalk:
@@ -89,12 +108,15 @@ class DoubleTalk:
 
     OVER_DB = 10.0
     AUDIBLE_DB = -55.0
+    UNKNOWN_DB = 30.0  # what is left of an echo whose way is not known: more than there ever is
+    KNOWN_DB = -10.0  # of what is left, at most, of an echo whose way has not changed
     FOLLOWED_DB = -12.0  # what is left of an echo whose path is known
     HANGOVER = 12  # frames
 
     def __init__(self) -> None:
         self._left = self._echo = 1e-10
-        self._ratio_db = 30.0  # of what is left to the echo that was found, while nobody speaks; until it is known, all
+        self._ratio_db = self.UNKNOWN_DB  # of what is left to the echo that was found, while nobody speaks
+        self._above_echo_db = 0.0
         self._over = 0
         self._share = 0.0
         self._waiting: deque[Parts] = deque()
@@ -104,8 +126,16 @@ class DoubleTalk:
         """Somebody speaks over an echo whose path is known."""
         return self._share > 0
 
+    def mistaken(self) -> None:
+        """What seemed a person was the echo. Where it was loud, its way is not known any more."""
+        if self._above_echo_db > self.KNOWN_DB:
+            self._ratio_db = self.UNKNOWN_DB
+        self._over = 0
+
     def process(self, parts: Parts) -> tuple[Samples, Parts] | None:
         """What to go on with, and the frame that it was, `LOOK_BACK` frames late."""
+        if parts.astray:
+            self.mistaken()
         self._over = self.HANGOVER if self._person(parts) else max(0, self._over - 1)
         self._waiting.append(parts)
         if len(self._waiting) <= LOOK_BACK:
@@ -123,8 +153,14 @@ class DoubleTalk:
         left_db, echo_db = 10 * np.log10(self._left), 10 * np.log10(self._echo)
         if echo_db < self.AUDIBLE_DB - 5:
             return False
-        above = left_db - echo_db - self._ratio_db
-        person = above > self.OVER_DB and left_db > self.AUDIBLE_DB and self._ratio_db < self.FOLLOWED_DB
+        self._above_echo_db = float(left_db - echo_db)
+        above = self._above_echo_db - self._ratio_db
+        person = (
+            not parts.astray
+            and above > self.OVER_DB
+            and left_db > self.AUDIBLE_DB
+            and self._ratio_db < self.FOLLOWED_DB
+        )
         # Down quickly, up slowly: a person who speaks for long is not taken for an echo.
         self._ratio_db += 0.05 * above if above < 0 else 0.02 * above if above < self.OVER_DB else 0.003
         return person

@@ -85,11 +85,15 @@ class WebRtc:
         self.delay.add(heard, played)
         self._reference.append(played)
         left = self._subtracted(heard)
-        passed = self._double_talk.process(Parts(heard, played, left, self._cleaned(heard)))
+        passed = self._double_talk.process(Parts(heard, played, left, self._cleaned(heard), self._linear.astray))
         if passed is None:
             return NOTHING
         samples, then = passed
-        return self._guard.process(then.heard, samples, then.played, self.delay.seconds, over=self._double_talk.person)
+        over = self._double_talk.person
+        out = self._guard.process(then.heard, samples, then.played, self.delay.seconds, over=over)
+        if over and self._guard.closed:
+            self._double_talk.mistaken()
+        return out
 
     def _subtracted(self, heard: Samples) -> Samples:
         held = max(0, int((self.delay.seconds - AHEAD_S) / FRAME_S))
@@ -147,6 +151,11 @@ class Guard:
         self._over = False
         self._waiting: list[Samples] = []
         self._delays: deque[tuple[int, float]] = deque(maxlen=20)
+
+    @property
+    def closed(self) -> bool:
+        """What came lately was the loudspeaker's."""
+        return self._closed > 0
 
     def process(
         self, heard: Samples, cleaned: Samples, played: Samples, delay_s: float, *, over: bool = False

@@ -10,7 +10,6 @@ import pytest
 from app.cli.interpret import _speeds, _voices
 from app.desk.call import call_devices
 from app.desk.devices import Device, Remembered, choose, recall, remember
-from app.desk.echo import DelayEstimator, Guard, HalfDuplex
 from app.desk.health import Health
 from app.desk.loop import Ear
 from app.desk.player import Piece, Player
@@ -78,55 +77,6 @@ def test_ducked_voice_is_quieter() -> None:
     player.duck(True)
     frames = [player.frame() for _ in range(15)]
     assert frames[-1].max() < 0.25 * frames[0].max()
-
-
-def test_half_duplex_closes_the_microphone_while_the_loudspeaker_speaks() -> None:
-    closed = HalfDuplex(hangover_s=0.02)
-    assert closed.process(LOUD, SILENCE) is LOUD
-    assert not closed.process(LOUD, LOUD).any()
-    assert not closed.process(LOUD, SILENCE).any()
-    assert closed.process(LOUD, SILENCE) is LOUD
-
-
-def test_delay_between_loudspeaker_and_microphone_is_found() -> None:
-    played = np.random.default_rng(0).normal(0, 0.1, DESK_RATE * 4).astype(np.float32)
-    delay = round(0.23 * DESK_RATE)
-    heard = np.concatenate([np.zeros(delay, np.float32), played])[: len(played)] * np.float32(0.3)
-    estimator = DelayEstimator()
-    for at in range(0, len(played), FRAME):
-        estimator.add(heard[at : at + FRAME], played[at : at + FRAME])
-    assert estimator.seconds == pytest.approx(0.23, abs=0.005)
-
-
-def through(guard: Guard, heard: np.ndarray, cleaned: np.ndarray, played: np.ndarray) -> np.ndarray:
-    """What a guard lets through of `cleaned`."""
-    starts = range(0, len(heard), FRAME)
-    frames = [guard.process(heard[a : a + FRAME], cleaned[a : a + FRAME], played[a : a + FRAME], 0.0) for a in starts]
-    return np.concatenate(frames)
-
-
-def noise(seed: int, seconds: float) -> np.ndarray:
-    return np.random.default_rng(seed).normal(0, 0.1, round(DESK_RATE * seconds)).astype(np.float32)
-
-
-def test_guard_lets_a_person_through_at_once_while_nothing_is_played() -> None:
-    person = noise(0, 1.0)
-    assert np.array_equal(through(Guard(), person, person, np.zeros_like(person)), person)
-
-
-def test_guard_keeps_back_an_echo_that_was_not_taken_out() -> None:
-    played = noise(0, 3.0)
-    echo = np.concatenate([np.zeros(DESK_RATE // 10, np.float32), played])[: len(played)]
-    assert not through(Guard(), echo, echo, played).any()
-
-
-def test_guard_that_has_seen_the_echo_held_down_lets_a_person_talk_over_it() -> None:
-    guard = Guard()
-    played = noise(0, 3.0)
-    through(guard, played, played * np.float32(1e-4), played)
-    person = noise(1, 1.0)
-    passed = through(guard, played[: len(person)] + person, person, played[: len(person)])
-    assert np.count_nonzero(passed) > 0.6 * len(person)
 
 
 @pytest.mark.parametrize(

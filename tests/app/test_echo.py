@@ -1,0 +1,119 @@
+"""What is taken out of the microphone's sound, what is let through, on sound made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.desk.adaptive import DoubleTalk, LinearCanceller, Parts
+from app.desk.echo import DelayEstimator, Guard, HalfDuplex
+from app.desk.sound import DESK_RATE, FRAME, SILENCE, level_db
+
+LOUD = np.full(FRAME, 0.5, np.float32)
+
+
+def test_half_duplex_closes_the_microphone_while_the_loudspeaker_speaks() -> None:
+    closed = HalfDuplex(hangover_s=0.02)
+    assert closed.process(LOUD, SILENCE) is LOUD
+    assert not closed.process(LOUD, LOUD).any()
+    assert not closed.process(LOUD, SILENCE).any()
+    assert closed.process(LOUD, SILENCE) is LOUD
+
+
+def test_delay_between_loudspeaker_and_microphone_is_found() -> None:
+    played = np.random.default_rng(0).normal(0, 0.1, DESK_RATE * 4).astype(np.float32)
+    delay = round(0.23 * DESK_RATE)
+    heard = np.concatenate([np.zeros(delay, np.float32), played])[: len(played)] * np.float32(0.3)
+    estimator = DelayEstimator()
+    for at in range(0, len(played), FRAME):
+        estimator.add(heard[at : at + FRAME], played[at : at + FRAME])
+    assert estimator.seconds == pytest.approx(0.23, abs=0.005)
+
+
+def through(guard: Guard, heard: np.ndarray, cleaned: np.ndarray, played: np.ndarray) -> np.ndarray:
+    """What a guard lets through of `cleaned`."""
+    starts = range(0, len(heard), FRAME)
+    frames = [guard.process(heard[a : a + FRAME], cleaned[a : a + FRAME], played[a : a + FRAME], 0.0) for a in starts]
+    return np.concatenate(frames)
+
+
+def noise(seed: int, seconds: float) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 0.1, round(DESK_RATE * seconds)).astype(np.float32)
+
+
+def test_guard_lets_a_person_through_at_once_while_nothing_is_played() -> None:
+    person = noise(0, 1.0)
+    assert np.array_equal(through(Guard(), person, person, np.zeros_like(person)), person)
+
+
+def test_guard_keeps_back_an_echo_that_was_not_taken_out() -> None:
+    played = noise(0, 3.0)
+    echo = np.concatenate([np.zeros(DESK_RATE // 10, np.float32), played])[: len(played)]
+    assert not through(Guard(), echo, echo, played).any()
+
+
+def test_guard_that_has_seen_the_echo_held_down_lets_a_person_talk_over_it() -> None:
+    guard = Guard()
+    played = noise(0, 3.0)
+    through(guard, played, played * np.float32(1e-4), played)
+    person = noise(1, 1.0)
+    passed = through(guard, played[: len(person)] + person, person, played[: len(person)])
+    assert np.count_nonzero(passed) > 0.6 * len(person)
+
+
+def late(samples: np.ndarray, seconds: float, gain: float = 0.5) -> np.ndarray:
+    """What comes back of `samples`."""
+    delay = round(seconds * DESK_RATE)
+    return np.concatenate([np.zeros(delay, np.float32), samples])[: len(samples)] * np.float32(gain)
+
+
+def subtracted(canceller: LinearCanceller, heard: np.ndarray, played: np.ndarray) -> np.ndarray:
+    return np.concatenate([canceller.process(heard[a : a + FRAME], played[a : a + FRAME]) for a in starts(heard)])
+
+
+def starts(samples: np.ndarray) -> range:
+    return range(0, len(samples), FRAME)
+
+
+def test_linear_canceller_learns_the_way_and_leaves_a_person_alone() -> None:
+    played, person = noise(0, 4.0), noise(1, 4.0)
+    person[: 2 * DESK_RATE] = 0
+    left = subtracted(LinearCanceller(), late(played, 0.04) + person, played)
+    assert level_db(left[DESK_RATE : 2 * DESK_RATE]) < level_db(late(played, 0.04)) - 20
+    assert level_db((left - person)[3 * DESK_RATE :]) < level_db(person) - 15
+
+
+def test_linear_canceller_keeps_what_it_learned_where_what_was_played_is_handed_in_later() -> None:
+    played = noise(0, 3.0)
+    heard = late(played, 0.06)
+    canceller = LinearCanceller()
+    subtracted(canceller, heard[: 2 * DESK_RATE], played[: 2 * DESK_RATE])
+    canceller.shift(3)
+    held = late(played, 0.03, 1.0)
+    left = subtracted(canceller, heard[2 * DESK_RATE :], held[2 * DESK_RATE :])
+    assert level_db(left[DESK_RATE // 2 :]) < level_db(heard) - 20
+    canceller.shift(-3)
+    assert np.isfinite(subtracted(canceller, heard, played)).all()
+
+
+def mixed(double_talk: DoubleTalk, heard: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """What comes out where the linear filter gives `left`, and what follows it nothing at all."""
+    frames = [
+        double_talk.process(Parts(heard[a : a + FRAME], SILENCE, left[a : a + FRAME], SILENCE)) for a in starts(heard)
+    ]
+    return np.concatenate([frame[0] for frame in frames if frame])
+
+
+def test_person_who_is_plainly_louder_than_what_is_left_of_the_echo_is_let_through() -> None:
+    echo, person = noise(0, 4.0), noise(1, 4.0)
+    person[: 3 * DESK_RATE] = 0
+    left = np.float32(0.05) * noise(2, 4.0) + person
+    out = mixed(DoubleTalk(), echo + left, left)
+    assert not out[: 2 * DESK_RATE].any()
+    late_by = len(left) - len(out)
+    assert np.array_equal(out[-DESK_RATE // 2 :], left[-DESK_RATE // 2 - late_by : -late_by])
+
+
+def test_nothing_passes_as_it_is_while_the_way_of_the_echo_is_not_known() -> None:
+    echo = noise(0, 3.0)
+    assert not mixed(DoubleTalk(), echo, np.float32(0.6) * echo).any()
