@@ -24,8 +24,8 @@ class LinearCanceller:
     state is the echo's path; how sure a filter is of it sets the pace of learning, so that it needs no detection of
     double talk: what it does not explain counts as noise.
 
-    One follows slowly and is exact, the other follows a path that has changed within a second; where the quick one leaves
-    much less, the slow one takes over what it has learned (two paths: Ochiai, Araseki and Ogihara 1977).
+    One follows slowly and is exact, the other follows a path that has changed within a second; where the quick one
+    leaves much less, the slow one takes over what it has learned (two paths: Ochiai, Araseki and Ogihara 1977).
     """
 
     PARTITIONS = 16  # frames of echo that are modelled
@@ -107,6 +107,7 @@ class DoubleTalk:
     have left; all else as it was cleaned."""
 
     OVER_DB = 10.0
+    BESIDE_DB = -8.0  # to the echo that was found, at least: so much is not left of an echo that is followed
     AUDIBLE_DB = -55.0
     UNKNOWN_DB = 30.0  # what is left of an echo whose way is not known: more than there ever is
     KNOWN_DB = -10.0  # of what is left, at most, of an echo whose way has not changed
@@ -158,6 +159,7 @@ class DoubleTalk:
         person = (
             not parts.astray
             and above > self.OVER_DB
+            and self._above_echo_db > self.BESIDE_DB
             and left_db > self.AUDIBLE_DB
             and self._ratio_db < self.FOLLOWED_DB
         )

@@ -121,7 +121,7 @@ class WebRtc:
 
 
 class Guard:
-    """Keeps back what still holds the loudspeaker's sound: right after the echo's path has changed, until it is followed.
+    """Keeps back what still holds the loudspeaker's sound: after the echo's path has changed, until it is followed.
 
     Only while something was played just now and the canceller took little away is it asked whether what it left
     resembles what was played: again and again with the same delay, as no person's words do. Until there is an answer
@@ -160,8 +160,8 @@ class Guard:
     def process(
         self, heard: Samples, cleaned: Samples, played: Samples, delay_s: float, *, over: bool = False
     ) -> Samples:
-        """What may pass: nothing, or all that waited. `delay_s` is the echo's as far as it is known; `over`: a person is
-        known to speak over it."""
+        """What may pass: nothing, or all that waited. `delay_s` is the echo's as far as it is known; `over`: a person
+        is known to speak over it."""
         self._cleaned.append(_decimated(cleaned))
         self._played.append(_decimated(played))
         self._since_played = 0 if level_db(played) > AUDIBLE_DB else self._since_played + 1
