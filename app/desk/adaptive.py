@@ -29,7 +29,7 @@ class LinearCanceller:
     """
 
     PARTITIONS = 16  # frames of echo that are modelled
-    STAYS = np.float32([0.999, 0.98])  # of a path, from frame to frame
+    STAYS = np.array([0.999, 0.98], np.float32)  # of a path, from frame to frame
     SMOOTH = 0.85  # of the power of what is not explained
     CONSTRAINED = 4  # partitions in a frame; in turn
     BETTER = 0.6  # of the power that the slow one leaves; with a person's words in it no filter comes below 0.7
@@ -57,18 +57,18 @@ class LinearCanceller:
         self.astray = bool(self._left[1] < self.BETTER * self._left[0])
         if not self.astray:
             return left[0]
-        for state in (self._path, self._doubt, self._noise, self._left):
-            state[0] = state[1]
+        self._path[0], self._doubt[0], self._noise[0] = self._path[1], self._doubt[1], self._noise[1]
+        self._left[0] = self._left[1]
         return left[1]
 
     def shift(self, frames: int) -> None:
         """From now on `played` comes so many frames later than it did."""
         kept = max(0, self.PARTITIONS - abs(frames))
         old, new = (self.PARTITIONS - kept, 0) if frames > 0 else (0, self.PARTITIONS - kept)
-        for state, unknown in ((self._path, 0.0), (self._doubt, 1.0)):
-            moved = np.full_like(state, unknown)
-            moved[:, new : new + kept] = state[:, old : old + kept]
-            state[:] = moved
+        path, doubt = np.zeros_like(self._path), np.ones_like(self._doubt)
+        path[:, new : new + kept] = self._path[:, old : old + kept]
+        doubt[:, new : new + kept] = self._doubt[:, old : old + kept]
+        self._path, self._doubt = path, doubt
         self._played[:] = 0
 
     def _learn(self, left: NDArray[np.complex64]) -> None:
@@ -145,7 +145,7 @@ class DoubleTalk:
         wanted = 1.0 if self._over else 0.0
         share = np.linspace(self._share, wanted, FRAME, dtype=np.float32)
         self._share = wanted
-        return share * then.left + (1 - share) * then.cleaned, then
+        return (share * then.left + (1 - share) * then.cleaned).astype(np.float32), then
 
     def _person(self, parts: Parts) -> bool:
         self._left += 0.3 * (mean_power(parts.left) + 1e-10 - self._left)
