@@ -163,8 +163,9 @@ class DoubleTalk:
             and left_db > self.AUDIBLE_DB
             and self._ratio_db < self.FOLLOWED_DB
         )
-        # Down quickly, up slowly: a person who speaks for long is not taken for an echo.
-        self._ratio_db += 0.05 * above if above < 0 else 0.02 * above if above < self.OVER_DB else 0.003
+        # Down quickly, at first within a pause between two words; up slowly: a person who speaks for long is no echo.
+        down = 0.05 if self._ratio_db < self.FOLLOWED_DB else 0.2
+        self._ratio_db += down * above if above < 0 else 0.02 * above if above < self.OVER_DB else 0.003
         return person
 
 

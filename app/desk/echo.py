@@ -85,6 +85,8 @@ class WebRtc:
         self.delay.add(heard, played)
         self._reference.append(played)
         left = self._subtracted(heard)
+        if self._linear.astray:
+            self._guard.close()
         passed = self._double_talk.process(Parts(heard, played, left, self._cleaned(heard), self._linear.astray))
         if passed is None:
             return NOTHING
@@ -156,6 +158,10 @@ class Guard:
     def closed(self) -> bool:
         """What came lately was the loudspeaker's."""
         return self._closed > 0
+
+    def close(self) -> None:
+        """The echo's path is known to have changed: what waits, and what is doubtful for a while, was an echo."""
+        self._closed = self.CLOSED
 
     def process(
         self, heard: Samples, cleaned: Samples, played: Samples, delay_s: float, *, over: bool = False
