@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from app.desk.sound import FRAME, SILENCE
 from models.protocols import Samples
 
+QUIET = 1e-6  # power, of what nobody hears
 LOOK_BACK = 4  # frames: a word has begun before it is plainly heard
 
 
@@ -34,12 +35,14 @@ class LinearCanceller:
     CONSTRAINED = 4  # partitions in a frame; in turn
     BETTER = 0.6  # of the power that the slow one leaves; with a person's words in it no filter comes below 0.7
 
+    WORSE = 1.3  # than the power that was heard: the filter adds an echo that does not come
+
     def __init__(self) -> None:
         self._played = np.zeros((self.PARTITIONS, FRAME + 1), np.complex64)  # newest first
         self._path = np.zeros((2, self.PARTITIONS, FRAME + 1), np.complex64)
         self._doubt = np.ones(self._path.shape, np.float32)
         self._noise = np.zeros((2, FRAME + 1), np.float32)
-        self._left = np.zeros(2)  # power, over the last 0.1 s
+        self._left, self._heard = np.zeros(2), 0.0  # power, over the last 0.1 s
         self.astray = False
         """the way has just changed"""
         self._before = SILENCE
@@ -54,8 +57,10 @@ class LinearCanceller:
         left = (heard - echo).astype(np.float32)
         self._learn(np.fft.rfft(np.pad(left, ((0, 0), (FRAME, 0)))).astype(np.complex64))
         self._left += 0.1 * (np.mean(np.square(left), axis=1) - self._left)
-        self.astray = bool(self._left[1] < self.BETTER * self._left[0])
-        if not self.astray:
+        self._heard += 0.1 * (mean_power(heard) - self._heard)
+        changed = self._left[1] < self.BETTER * self._left[0]
+        self.astray = bool(changed or self._left[0] > self.WORSE * self._heard + QUIET)
+        if not changed:
             return left[0]
         self._path[0], self._doubt[0], self._noise[0] = self._path[1], self._doubt[1], self._noise[1]
         self._left[0] = self._left[1]
@@ -107,7 +112,7 @@ class DoubleTalk:
     have left; all else as it was cleaned."""
 
     OVER_DB = 10.0
-    BESIDE_DB = -8.0  # to the echo that was found, at least: so much is not left of an echo that is followed
+    BESIDE_DB = -6.0  # to the echo that was found, at least: so much is not left of an echo that is followed
     AUDIBLE_DB = -55.0
     UNKNOWN_DB = 30.0  # what is left of an echo whose way is not known: more than there ever is
     KNOWN_DB = -10.0  # of what is left, at most, of an echo whose way has not changed

@@ -117,3 +117,25 @@ def test_person_who_is_plainly_louder_than_what_is_left_of_the_echo_is_let_throu
 def test_nothing_passes_as_it_is_while_the_way_of_the_echo_is_not_known() -> None:
     echo = noise(0, 3.0)
     assert not mixed(DoubleTalk(), echo, np.float32(0.6) * echo).any()
+
+
+def test_canceller_knows_that_the_way_has_changed_before_the_echo_comes_another_way() -> None:
+    played = noise(0, 2.0)
+    heard = np.concatenate([late(played, 0.04)[:DESK_RATE], np.zeros(DESK_RATE, np.float32)])
+    canceller = LinearCanceller()
+    seen: list[bool] = []
+    for a in starts(heard):
+        canceller.process(heard[a : a + FRAME], played[a : a + FRAME])
+        seen.append(canceller.astray)
+    assert not any(seen[50:100])
+    assert any(seen[100:120])
+
+
+def test_guard_that_is_closed_keeps_back_what_waits() -> None:
+    guard = Guard()
+    played = noise(0, 3.0)
+    through(guard, played, played * np.float32(1e-4), played)
+    person = noise(1, 0.2)
+    through(guard, played[: len(person)] + person, person, played[: len(person)])
+    guard.close()
+    assert not through(guard, played[: len(person)] + person, person, played[: len(person)]).any()
