@@ -1,8 +1,8 @@
-"""The straight way from the loudspeaker to the microphone, followed and subtracted, so that a person is left whole.
+"""The path from the loudspeaker to the microphone, followed and subtracted, so that a person is left whole.
 
-AEC3 hides what it cannot subtract by turning everything down, and a person who speaks at the same time with it. What is
-subtracted before it need not be hidden: the filter here takes away what is linear in the echo, and while a person is
-plainly louder than what it leaves, they are let through as they are.
+AEC3 hides what it cannot subtract by turning everything down, and a person who speaks at the same time with it. The
+filter here, beside it, only takes away what is linear in the echo: while a person is plainly louder than what it
+leaves, they are let through as it leaves them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.desk.sound import FRAME, SILENCE
+from app.desk.sound import FRAME, SILENCE, mean_power
 from models.protocols import Samples
 
 QUIET = 1e-6  # power, of what nobody hears
@@ -34,7 +34,6 @@ class LinearCanceller:
     SMOOTH = 0.85  # of the power of what is not explained
     CONSTRAINED = 4  # partitions in a frame; in turn
     BETTER = 0.6  # of the power that the slow one leaves; with a person's words in it no filter comes below 0.7
-
     WORSE = 1.3  # than the power that was heard: the filter adds an echo that does not come
 
     def __init__(self) -> None:
@@ -44,18 +43,23 @@ class LinearCanceller:
         self._noise = np.zeros((2, FRAME + 1), np.float32)
         self._left, self._heard = np.zeros(2), 0.0  # power, over the last 0.1 s
         self.astray = False
-        """the way has just changed"""
+        """the path has just changed"""
         self._before = SILENCE
+        self._silent = 0  # frames in which nothing was played, up to now
         self._turn = 0
 
     def process(self, heard: Samples, played: Samples) -> Samples:
         """`heard` without what the path makes of `played`."""
-        self._played = np.roll(self._played, 1, axis=0)
-        self._played[0] = np.fft.rfft(np.concatenate([self._before, played]))
-        self._before = played
-        echo = np.fft.irfft(np.einsum("pf,spf->sf", self._played, self._path), 2 * FRAME)[:, FRAME:]
-        left = (heard - echo).astype(np.float32)
-        self._learn(np.fft.rfft(np.pad(left, ((0, 0), (FRAME, 0)))).astype(np.complex64))
+        if played.any():
+            self._catch_up()
+            self._silent = 0
+        else:
+            self._silent += 1
+        left = self._subtract(heard, played) if self._echoes else np.stack([heard, heard])
+        spectrum = np.fft.rfft(np.pad(left, ((0, 0), (FRAME, 0)))).astype(np.complex64)
+        self._noise = self.SMOOTH * self._noise + (1 - self.SMOOTH) * _power(spectrum)
+        if self._echoes:
+            self._learn(spectrum)
         self._left += 0.1 * (np.mean(np.square(left), axis=1) - self._left)
         self._heard += 0.1 * (mean_power(heard) - self._heard)
         changed = self._left[1] < self.BETTER * self._left[0]
@@ -68,6 +72,7 @@ class LinearCanceller:
 
     def shift(self, frames: int) -> None:
         """From now on `played` comes so many frames later than it did."""
+        self._catch_up()
         kept = max(0, self.PARTITIONS - abs(frames))
         old, new = (self.PARTITIONS - kept, 0) if frames > 0 else (0, self.PARTITIONS - kept)
         path, doubt = np.zeros_like(self._path), np.ones_like(self._doubt)
@@ -76,9 +81,21 @@ class LinearCanceller:
         self._path, self._doubt = path, doubt
         self._played[:] = 0
 
+    @property
+    def _echoes(self) -> bool:
+        """Some of what is modelled was played; else there is nothing to subtract, and nothing to learn from."""
+        return self._silent <= self.PARTITIONS
+
+    def _subtract(self, heard: Samples, played: Samples) -> NDArray[np.float32]:
+        """What each filter leaves."""
+        self._played = np.roll(self._played, 1, axis=0)
+        self._played[0] = np.fft.rfft(np.concatenate([self._before, played]))
+        self._before = played
+        echo = np.fft.irfft(np.einsum("pf,spf->sf", self._played, self._path), 2 * FRAME)[:, FRAME:]
+        return (heard - echo).astype(np.float32)
+
     def _learn(self, left: NDArray[np.complex64]) -> None:
         power = _power(self._played)
-        self._noise = self.SMOOTH * self._noise + (1 - self.SMOOTH) * _power(left)
         explained = 0.5 * np.einsum("spf,pf->sf", self._doubt, power)
         step = self._doubt / (explained + 2 * self._noise + 1e-10)[:, None]
         self._path += step * (np.conj(self._played) * left[:, None])
@@ -87,10 +104,21 @@ class LinearCanceller:
         impulses = np.fft.irfft(self._path[:, some], 2 * FRAME)
         impulses[..., FRAME:] = 0  # a partition is no longer than a frame
         self._path[:, some] = np.fft.rfft(impulses)
-        kept = (self.STAYS**2)[:, None, None]
+        self._doubt *= np.maximum(1 - 0.5 * step * power, 0)
+        self._age(1)
+
+    def _age(self, frames: int) -> None:
+        """The path may have changed by so much."""
+        kept = (self.STAYS ** (2 * frames))[:, None, None]
         change = _power(self._path)
         change += np.mean(change, axis=1, keepdims=True)  # into any partition
-        self._doubt = kept * np.maximum(1 - 0.5 * step * power, 0) * self._doubt + (1 - kept) * change
+        self._doubt = kept * self._doubt + (1 - kept) * change
+
+    def _catch_up(self) -> None:
+        """Age by the frames in which there was nothing to learn from: nothing else happened in them."""
+        if self._silent > self.PARTITIONS:
+            self._age(self._silent - self.PARTITIONS)
+            self._silent = self.PARTITIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +132,18 @@ class Parts:
     cleaned: Samples
     """by AEC3"""
     astray: bool = False
-    """the linear filter has lost its way"""
+    """the linear filter has lost the path"""
 
 
 class DoubleTalk:
     """Lets a person through as the linear filter leaves them, while they are plainly louder than the echo that it may
     have left; all else as it was cleaned."""
 
-    OVER_DB = 10.0
+    OVER_DB = 10.0  # what is usually left of the echo, at least: a person
     BESIDE_DB = -6.0  # to the echo that was found, at least: so much is not left of an echo that is followed
     AUDIBLE_DB = -55.0
-    UNKNOWN_DB = 30.0  # what is left of an echo whose way is not known: more than there ever is
-    KNOWN_DB = -10.0  # of what is left, at most, of an echo whose way has not changed
+    UNKNOWN_DB = 30.0  # what is left of an echo whose path is not known: more than there ever is
+    KNOWN_DB = -10.0  # of what is left, at most, of an echo whose path has not changed
     FOLLOWED_DB = -12.0  # what is left of an echo whose path is known
     HANGOVER = 12  # frames
 
@@ -133,7 +161,7 @@ class DoubleTalk:
         return self._share > 0
 
     def mistaken(self) -> None:
-        """What seemed a person was the echo. Where it was loud, its way is not known any more."""
+        """What seemed a person was the echo. Where it was loud, its path is not known any more."""
         if self._above_echo_db > self.KNOWN_DB:
             self._ratio_db = self.UNKNOWN_DB
         self._over = 0
@@ -172,10 +200,6 @@ class DoubleTalk:
         down = 0.05 if self._ratio_db < self.FOLLOWED_DB else 0.2
         self._ratio_db += down * above if above < 0 else 0.02 * above if above < self.OVER_DB else 0.003
         return person
-
-
-def mean_power(samples: Samples) -> float:
-    return float(np.mean(np.square(samples)))
 
 
 def _power(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from app.desk.adaptive import DoubleTalk, LinearCanceller, Parts, mean_power
-from app.desk.sound import DESK_RATE, FRAME, FRAME_S, SILENCE, level_db
+from app.desk.adaptive import DoubleTalk, LinearCanceller, Parts
+from app.desk.sound import DESK_RATE, FRAME, FRAME_S, SILENCE, level_db, mean_power
 from models.protocols import Samples
 
 LONGEST_S = 0.8  # of the delay that is looked for
@@ -76,7 +76,7 @@ class WebRtc:
         )
         self.delay = DelayEstimator()
         self._linear = LinearCanceller()
-        self._held = 0  # frames by which the linear filter gets what was played later than it was
+        self._lag = 0  # frames by which the linear filter gets what was played later than it was
         self._double_talk = DoubleTalk()
         self._guard = Guard()
         self._reference: deque[Samples] = deque(maxlen=round(LONGEST_S / FRAME_S) + 1)
@@ -98,11 +98,11 @@ class WebRtc:
         return out
 
     def _subtracted(self, heard: Samples) -> Samples:
-        held = max(0, int((self.delay.seconds - AHEAD_S) / FRAME_S))
-        if held != self._held:
-            self._linear.shift(held - self._held)
-            self._held = held
-        return self._linear.process(heard, self._before(held))
+        lag = max(0, int((self.delay.seconds - AHEAD_S) / FRAME_S))
+        if lag != self._lag:
+            self._linear.shift(lag - self._lag)
+            self._lag = lag
+        return self._linear.process(heard, self._before(lag))
 
     def _cleaned(self, heard: Samples) -> Samples:
         late = self.delay.seconds > WITHIN_REACH_S

@@ -31,6 +31,10 @@ def to_engine() -> Converter:
     return Converter(DESK_RATE, SAMPLE_RATE)
 
 
+def mean_power(samples: Samples) -> float:
+    return float(np.mean(np.square(samples), dtype=np.float64))
+
+
 def level_db(samples: Samples) -> float:
     """RMS in dB of full scale; -100 for silence."""
-    return float(10 * np.log10(max(1e-10, float(np.mean(np.square(samples), dtype=np.float64)))))
+    return float(10 * np.log10(max(1e-10, mean_power(samples))))
