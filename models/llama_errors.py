@@ -84,11 +84,6 @@ class Dropped(Exception):
 _RULES: tuple[tuple[type[BaseException], str], ...] = (
     (Malformed, "llama-malformed"),
     (Dropped, "llama-dropped"),
-    (openai.AuthenticationError, "llama-key"),
-    (openai.PermissionDeniedError, "llama-key"),
-    (openai.NotFoundError, "llama-model"),
-    (openai.RateLimitError, "llama-busy"),
-    (openai.InternalServerError, "llama-server"),
     (openai.APIStatusError, "llama-request"),
     (openai.APITimeoutError, "llama-slow"),
     (openai.APIConnectionError, "llama-dropped"),
@@ -111,6 +106,8 @@ _RULES: tuple[tuple[type[BaseException], str], ...] = (
     (OSError, "llama-dropped"),
 )
 
+_STATUSES = {401: "llama-key", 403: "llama-key", 404: "llama-model", 429: "llama-busy", 503: "llama-busy"}
+
 FAILURES: tuple[type[Exception], ...] = tuple(kind for kind, _ in _RULES)
 """every exception that a request may end with; any other is a defect of ours and is not caught"""
 
@@ -120,12 +117,9 @@ def as_llama_error(error: BaseException, where: str, *, started: bool) -> LlamaE
     cause = error.__cause__
     if isinstance(error, openai.APIConnectionError) and isinstance(cause, FAILURES):
         return as_llama_error(cause, where, started=started)
-    code = code_of(error)
-    detail = type(error).__name__
+    code, detail = code_of(error), type(error).__name__
     if isinstance(error, openai.APIStatusError):
-        detail = str(error.status_code)
-        if error.status_code == 503:
-            code = "llama-busy"
+        code, detail = _code_of_status(error.status_code), str(error.status_code)
     # RFC 9112 §9.3.1: a kept-alive connection may be closed at any time; nothing received means nothing was doubled.
     retry = code == "llama-dropped" and not started
     return LlamaError(code, where, detail=detail, outcome=Outcome.RETRY if retry else None)
@@ -133,3 +127,7 @@ def as_llama_error(error: BaseException, where: str, *, started: bool) -> LlamaE
 
 def code_of(error: BaseException) -> str:
     return next(code for kind, code in _RULES if isinstance(error, kind))
+
+
+def _code_of_status(status: int) -> str:
+    return _STATUSES.get(status, "llama-server" if status >= 500 else "llama-request")

@@ -29,6 +29,7 @@ def test_every_exception_of_the_libraries_is_mapped(kind: type[Exception]) -> No
 @pytest.mark.parametrize(
     ("status", "code", "outcome"),
     [
+        (302, "llama-request", Outcome.REQUEST),
         (400, "llama-request", Outcome.REQUEST),
         (401, "llama-key", Outcome.OPEN),
         (403, "llama-key", Outcome.OPEN),
@@ -42,8 +43,9 @@ def test_every_exception_of_the_libraries_is_mapped(kind: type[Exception]) -> No
     ],
 )
 def test_status_has_one_code_and_one_outcome(status: int, code: str, outcome: Outcome) -> None:
-    client = openai.OpenAI(api_key="x", base_url="http://127.0.0.1/v1")
-    error = client._make_status_error_from_response(httpx2.Response(status, request=REQUEST, text="secret words"))
+    error = openai.APIStatusError(
+        "secret words", response=httpx2.Response(status, request=REQUEST, text="secret words"), body="secret words"
+    )
     mapped = as_llama_error(error, "here", started=False)
     assert (mapped.code, mapped.outcome, mapped.detail) == (code, outcome, str(status))
     assert "secret" not in mapped.message
