@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
-from app.engines import Voices
 from app.media import SpeechFile
 from app.sample import TEXT, sample_path
+from app.voices import Voices
 from models.errors import TsuyakuError
 from models.store import Store
 

@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.engines import Voices
 from app.play import available
 from app.sample import sample_path
+from app.voices import Voices
 from models.errors import TsuyakuError
 from models.firefox import FirefoxTranslator
 from models.protocols import SAMPLE_RATE, RecognitionRequest, TranslationRequest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from app.voices import Voices
 from models.errors import TsuyakuError
 from models.store import Store
 
@@ -24,6 +25,7 @@ def setup() -> None:
     for name in OPTIONAL:
         try:
             store.ensure(name)
+            Voices(store).load("pt")  # notes whether Kokoro is quick enough here, so that no listener waits for that
         except TsuyakuError as error:
             typer.echo(f"optional: {error.message}", err=True)
     typer.echo("The default weights are in place and verified.")

@@ -16,7 +16,7 @@ from app.desk.loop import Ear, InputPort, Mouth, OutputPort, SoundLoop
 from app.desk.ports import Loudspeaker, Microphone, Nowhere, Script
 from app.desk.script import Recorder
 from app.desk.sound import DESK_RATE
-from app.engines import Voices
+from app.voices import Voices
 from models.errors import InputError, TsuyakuError
 from models.scheduler import Scheduler
 from models.store import Store

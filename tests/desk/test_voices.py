@@ -8,7 +8,7 @@ import pytest
 import soxr
 from whisper_normalizer.basic import BasicTextNormalizer
 
-from app.engines import Voices
+from app.voices import Voices
 from models.errors import TsuyakuError
 from models.protocols import SAMPLE_RATE, RecognitionRequest
 from models.store import Store

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.engines import Voices
+from app.voices import Voices
 from models.catalog import Catalog, Entry, Source
 from models.errors import TsuyakuError
 from models.firefox import FirefoxTranslator

@@ -12,9 +12,10 @@ import onnxruntime
 import pytest
 import soxr
 
-from app.engines import EngineConfig, Voices, build
+from app.engines import EngineConfig, build
 from app.interpret import interpret
 from app.media import MediaFile
+from app.voices import Voices
 from models.store import Store
 from pipeline.config import SessionConfig
 from pipeline.events import AnyEvent, Translation, Words

@@ -1,0 +1,142 @@
+"""Which voice speaks a language on this machine; each is loaded once, behind a scheduler of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+from models.errors import InputError, TsuyakuError
+from models.protocols import Synthesizer
+from models.scheduler import Scheduler
+from models.store import Store
+from pipeline.engines import SpeechRequest, Voiced
+
+FLUENT = ("ja", "pt")  # that Kokoro speaks best of all embedded voices
+FIRST_AUDIO_S = 0.3  # a voice that needs longer for a short phrase is left to those who ask for it by name
+
+
+class Voices:
+    """One synthesiser per language, loaded when somebody first listens to it."""
+
+    def __init__(self, store: Store, engine: str = "auto", pace_path: Path | None = None) -> None:
+        """`pace_path`: where it is kept how soon a voice spoke here; under the platform's cache folder by default."""
+        self._store = store
+        self._engine = engine
+        self._pace_path = pace_path
+        self._loaded: dict[str, Scheduler[SpeechRequest, Voiced]] = {}
+        self._lock = asyncio.Lock()
+
+    async def get(self, language: str) -> Scheduler[SpeechRequest, Voiced]:
+        async with self._lock:
+            if language not in self._loaded:
+                scheduler = Scheduler[SpeechRequest, Voiced](f"speak-{language}", lambda: self._create(language))
+                await scheduler.start()
+                self._loaded[language] = scheduler
+            return self._loaded[language]
+
+    def _create(self, language: str) -> Callable[[Sequence[SpeechRequest]], Sequence[Voiced]]:
+        synthesizer = self.load(language)
+
+        def run(batch: Sequence[SpeechRequest]) -> list[Voiced]:
+            return [Voiced(synthesizer.synthesize(r.text, r.rate), synthesizer.sample_rate) for r in batch]
+
+        return run
+
+    def load(self, language: str) -> Synthesizer:
+        """The best voice that is installed and fast enough here; eSpeak NG speaks what no other does."""
+        engine, _, name = self._engine.partition("/")
+        if engine in ("auto", "piper") and (piper := self._piper(language, name)):
+            return piper
+        if engine == "kokoro" and (name or language in FLUENT):
+            return self._kokoro(language, name)
+        if engine == "auto" and language in FLUENT:
+            with contextlib.suppress(TsuyakuError):
+                if kokoro := self._quick_kokoro(language):
+                    return kokoro
+        from models.espeak import EspeakSynthesizer
+
+        return EspeakSynthesizer(language)
+
+    def _quick_kokoro(self, language: str) -> Synthesizer | None:
+        """Measuring takes seconds, so it is not done again where it was far too slow; a voice nearer to the limit may
+        only have been slowed by other work."""
+        if _recall(self._pace_path) > 3 * FIRST_AUDIO_S:
+            return None
+        kokoro = self._kokoro(language)
+        taken_s = _first_audio_s(kokoro)
+        _remember(taken_s, self._pace_path)
+        return kokoro if taken_s <= FIRST_AUDIO_S else None
+
+    def _piper(self, language: str, name: str) -> Synthesizer | None:
+        """The first voice of the catalogue that is here, or can be put together from installed packages; with `name`
+        that one and no other."""
+        from models.piper import PiperSynthesizer
+
+        for entry in self._store.catalog.find("tts", [language]):
+            wanted = name in entry.id if name else self._store.at_hand(entry.id)
+            if entry.engine == "piper" and wanted:
+                folder = self._store.ensure(entry.id)
+                return PiperSynthesizer(_file(folder, "*.onnx"), _file(folder, "*.json"))
+        if name:
+            raise InputError("unknown-choice", f"Piper has no voice '{name}' of '{language}'; see tsuyaku models list.")
+        return None
+
+    def _kokoro(self, language: str, name: str = "") -> Synthesizer:
+        from models.kokoro import KokoroSynthesizer
+
+        folder = self._store.ensure("kokoro-82m-int8")
+        return KokoroSynthesizer(
+            _file(folder, "*.onnx"), _file(folder, "vocab.json"), _file(folder, "*.npz"), language, name or None
+        )
+
+
+def _first_audio_s(synthesizer: Synthesizer) -> float:
+    """s that a short phrase takes here, once the engine is warm."""
+    synthesizer.synthesize("1")
+    begin = time.perf_counter()
+    synthesizer.synthesize("1, 2, 3, 4, 5.")
+    return time.perf_counter() - begin
+
+
+class _Pace(msgspec.Struct, frozen=True):
+    """How soon Kokoro spoke, and on which machine."""
+
+    machine: str
+    first_audio_s: float
+
+
+def _recall(path: Path | None) -> float:
+    """s until Kokoro's first audio here; 0 where it was not measured."""
+    try:
+        pace = msgspec.json.decode((path or _pace_path()).read_bytes(), type=_Pace)
+    except (OSError, msgspec.MsgspecError):
+        return 0.0
+    return pace.first_audio_s if pace.machine == _machine() else 0.0
+
+
+def _remember(first_audio_s: float, path: Path | None) -> None:
+    """A folder that cannot be written only means that it is measured again."""
+    path = path or _pace_path()
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.encode(_Pace(_machine(), first_audio_s)))
+
+
+def _pace_path() -> Path:
+    return platformdirs.user_cache_path("tsuyaku", appauthor=False) / "pace.json"
+
+
+def _machine() -> str:
+    return f"{platform.node()} {platform.machine()} {os.cpu_count()}"
+
+
+def _file(folder: Path, pattern: str) -> Path:
+    return next(iter(sorted(folder.glob(pattern))))

@@ -1,0 +1,72 @@
+"""Whether Kokoro is quick enough is measured once where it plainly is not, else again: other work may have slowed it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from app import voices
+from app.voices import FIRST_AUDIO_S, Voices
+from models.catalog import Catalog
+from models.espeak import EspeakSynthesizer
+from models.protocols import Synthesizer
+from models.store import Store
+
+
+class Measured(Voices):
+    """Counts how often Kokoro was loaded; each takes as long as it is told to."""
+
+    loaded = 0
+
+    def _kokoro(self, language: str, name: str = "") -> Synthesizer:
+        self.loaded += 1
+        return EspeakSynthesizer(language)
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Measured:
+    return Measured(Store(tmp_path, Catalog([])), pace_path=tmp_path / "pace" / "pace.json")
+
+
+def takes(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    monkeypatch.setattr(voices, "_first_audio_s", lambda _: seconds)
+
+
+def test_quick_voice_is_chosen(own: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    takes(monkeypatch, FIRST_AUDIO_S)
+    assert own._quick_kokoro("pt")
+    assert own._quick_kokoro("ja")
+
+
+def test_far_too_slow_voice_is_not_loaded_again(own: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    takes(monkeypatch, 4 * FIRST_AUDIO_S)
+    own.load("pt")
+    own.load("ja")
+    assert own.loaded == 1
+
+
+def test_voice_near_the_limit_is_measured_again(own: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    takes(monkeypatch, 2 * FIRST_AUDIO_S)
+    own.load("pt")
+    takes(monkeypatch, FIRST_AUDIO_S)
+    assert own._quick_kokoro("pt")
+
+
+@pytest.mark.parametrize("kept", [b"", b"{", b'{"machine":"another 1","first_audio_s":9.0}'])
+def test_what_another_machine_or_nobody_wrote_is_not_believed(
+    kept: bytes, own: Measured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pace").mkdir()
+    (tmp_path / "pace" / "pace.json").write_bytes(kept)
+    takes(monkeypatch, FIRST_AUDIO_S)
+    assert own._quick_kokoro("pt")
+
+
+def test_folder_that_cannot_be_written_only_measures_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    takes(monkeypatch, 4 * FIRST_AUDIO_S)
+    own = Measured(Store(tmp_path, Catalog([])), pace_path=tmp_path / "file" / "pace.json")
+    own.load("pt")
+    own.load("pt")
+    assert own.loaded == 2
