@@ -1,4 +1,4 @@
-"""Whether Kokoro is quick enough is measured once where it plainly is not, else again: other work may have slowed it."""
+"""Kokoro is measured once where it is plainly too slow, else again: other work may have slowed it."""
 
 from __future__ import annotations
 
