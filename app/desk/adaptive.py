@@ -18,6 +18,7 @@ from models.protocols import Samples
 
 QUIET = 1e-6  # power, of what nobody hears
 LOOK_BACK = 4  # frames: a word has begun before it is plainly heard
+AEC3_LATE = 713  # samples, by its filter banks
 
 
 class LinearCanceller:
@@ -154,6 +155,7 @@ class DoubleTalk:
         self._over = 0
         self._share = 0.0
         self._waiting: deque[Parts] = deque()
+        self._late = np.zeros(AEC3_LATE, np.float32)
 
     @property
     def person(self) -> bool:
@@ -178,7 +180,9 @@ class DoubleTalk:
         wanted = 1.0 if self._over else 0.0
         share = np.linspace(self._share, wanted, FRAME, dtype=np.float32)
         self._share = wanted
-        return (share * then.left + (1 - share) * then.cleaned).astype(np.float32), then
+        left = np.concatenate([self._late, then.left])  # as late as what was cleaned, or a change would skip or repeat
+        self._late = left[FRAME:]
+        return (share * left[:FRAME] + (1 - share) * then.cleaned).astype(np.float32), then
 
     def _person(self, parts: Parts) -> bool:
         self._left += 0.3 * (mean_power(parts.left) + 1e-10 - self._left)
