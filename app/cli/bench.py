@@ -12,9 +12,11 @@ import msgspec
 import typer
 from rich.console import Console
 
+from app.presets import PRESETS
 from app.settings import resolve
 from benchmarks import compare as comparing
 from benchmarks import passes as passing
+from benchmarks import replay as replaying
 from benchmarks import report as reporting
 from benchmarks import route as routing
 from benchmarks import speakers as speaking
@@ -196,6 +198,25 @@ def passes(
         tsuyaku bench passes en_printing fleurs_pt_0
     """
     Console().print(passing.table(passing.measure(_recordings(manifest, ids), _model(model), threads)))
+
+
+@app.command()
+def replay(
+    ids: _Ids = None,
+    preset: Annotated[str, typer.Option(help="fast, balanced or accurate.")] = "balanced",
+    set: Annotated[list[str] | None, typer.Option("--set", help="A setting of recognition, as in longest_s=9.")] = None,
+    pace: Annotated[float, typer.Option(help="s of a pass for each second that it hears.")] = replaying.PACE,
+    manifest: _Manifest = None,
+    model: _Model = None,
+) -> None:
+    """Measure recognition on a virtual clock: the same figures on every machine, however busy it is.
+
+    \b
+        tsuyaku bench replay en_printing --set longest_s=9
+    """
+    settings = replaying.changed(PRESETS[preset], set or ())
+    aligned = [(recording, align(recording, _model(model))) for recording in _recordings(manifest, ids)]
+    Console().print(replaying.table(replaying.replay(aligned, settings, pace)))
 
 
 @app.command()
