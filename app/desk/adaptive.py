@@ -36,6 +36,7 @@ class LinearCanceller:
     CONSTRAINED = 4  # partitions in a frame; in turn
     BETTER = 0.6  # of the power that the slow one leaves; with a person's words in it no filter comes below 0.7
     WORSE = 1.3  # than the power that was heard: the filter adds an echo that does not come
+    FOLLOWED = 0.05  # of the power that was heard is left, at most, by a filter that knows the path
 
     def __init__(self) -> None:
         self._played = np.zeros((self.PARTITIONS, FRAME + 1), np.complex64)  # newest first
@@ -45,6 +46,9 @@ class LinearCanceller:
         self._left, self._heard = np.zeros(2), 0.0  # power, over the last 0.1 s
         self.astray = False
         """the path has just changed"""
+        self._known: NDArray[np.complex64] | None = None
+        """the path as it was when it was followed last"""
+        self._search: _Search | None = None
         self._before = SILENCE
         self._silent = 0  # frames in which nothing was played, up to now
         self._turn = 0
@@ -65,22 +69,26 @@ class LinearCanceller:
         self._heard += 0.1 * (mean_power(heard) - self._heard)
         changed = self._left[1] < self.BETTER * self._left[0]
         self.astray = bool(changed or self._left[0] > self.WORSE * self._heard + QUIET)
+        if self._echoes:
+            self._find_again(heard)
         if not changed:
             return left[0]
         self._path[0], self._doubt[0], self._noise[0] = self._path[1], self._doubt[1], self._noise[1]
         self._left[0] = self._left[1]
         return left[1]
 
-    def shift(self, frames: int) -> None:
-        """From now on `played` comes so many frames later than it did."""
+    def shift(self, frames: int, before: Samples) -> None:
+        """From now on `played` comes so many frames later than it did; `before` would then have come last."""
         self._catch_up()
         kept = max(0, self.PARTITIONS - abs(frames))
         old, new = (self.PARTITIONS - kept, 0) if frames > 0 else (0, self.PARTITIONS - kept)
-        path, doubt = np.zeros_like(self._path), np.ones_like(self._doubt)
+        path, doubt, played = np.zeros_like(self._path), np.ones_like(self._doubt), np.zeros_like(self._played)
         path[:, new : new + kept] = self._path[:, old : old + kept]
         doubt[:, new : new + kept] = self._doubt[:, old : old + kept]
-        self._path, self._doubt = path, doubt
-        self._played[:] = 0
+        played[new : new + kept] = self._played[old : old + kept]
+        self._path, self._doubt, self._played, self._before = path, doubt, played, before
+        self._known = None if self._known is None else _moved(self._known, -frames * FRAME)
+        self._search = None if self._search is None else _Search()
 
     @property
     def _echoes(self) -> bool:
@@ -94,6 +102,25 @@ class LinearCanceller:
         self._before = played
         echo = np.fft.irfft(np.einsum("pf,spf->sf", self._played, self._path), 2 * FRAME)[:, FRAME:]
         return (heard - echo).astype(np.float32)
+
+    def _find_again(self, heard: Samples) -> None:
+        """A path that has only moved, as where a stream begins anew, need not be learned again."""
+        if self.astray and self._known is not None:
+            self._search = self._search or _Search()
+        elif self._left[0] < self.FOLLOWED * self._heard and self._heard > QUIET:
+            self._known = self._path[0].copy()
+        if self._search is None or self._known is None:
+            return
+        echo = np.fft.irfft(np.einsum("pf,pf->f", self._played, self._known), 2 * FRAME)[FRAME:]
+        found = self._search.add(heard, echo.astype(np.float32))
+        if found is not None:
+            by, gain = found
+            self._path[:] = gain * _moved(self._known, by)
+            self._doubt = 0.1 * np.broadcast_to(
+                np.mean(_power(self._path), axis=(1, 2), keepdims=True), self._doubt.shape
+            )
+        if found is not None or self._search.over:
+            self._search = None
 
     def _learn(self, left: NDArray[np.complex64]) -> None:
         power = _power(self._played)
@@ -120,6 +147,42 @@ class LinearCanceller:
         if self._silent > self.PARTITIONS:
             self._age(self._silent - self.PARTITIONS)
             self._silent = self.PARTITIONS
+
+
+class _Search:
+    """By how much an echo comes later, and how much louder, than the path that was known says."""
+
+    LEAST = 12  # frames of echo, to look at
+    MOST = 80
+    EVERY = 4
+    REACH = 2 * FRAME  # samples, sooner or later
+    SURE = 0.5  # of the power of what was heard, explained
+
+    def __init__(self) -> None:
+        self._heard: list[Samples] = []
+        self._echo: list[Samples] = []
+
+    @property
+    def over(self) -> bool:
+        return len(self._heard) >= self.MOST
+
+    def add(self, heard: Samples, echo: Samples) -> tuple[int, float] | None:
+        """Samples and gain, once they are sure."""
+        if mean_power(echo) > QUIET or self._heard:
+            self._heard.append(heard)
+            self._echo.append(echo)
+        count = len(self._heard)
+        if count < self.LEAST or count % self.EVERY:
+            return None
+        heard, echo = np.concatenate(self._heard[-4 * self.LEAST :]), np.concatenate(self._echo[-4 * self.LEAST :])
+        size = 1 << (2 * len(heard) - 1).bit_length()
+        cross = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(echo, size)))
+        near = np.concatenate([cross[-self.REACH :], cross[: self.REACH + 1]])
+        by = int(np.argmax(near))
+        energy = float(np.dot(echo, echo)) + 1e-10
+        gain = float(near[by]) / energy
+        explained = gain * float(near[by]) / (float(np.dot(heard, heard)) + 1e-10)
+        return (by - self.REACH, gain) if explained > self.SURE else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +267,14 @@ class DoubleTalk:
         down = 0.05 if self._ratio_db < self.FOLLOWED_DB else 0.2
         self._ratio_db += down * above if above < 0 else 0.02 * above if above < self.OVER_DB else 0.003
         return person
+
+
+def _moved(path: NDArray[np.complex64], by: int) -> NDArray[np.complex64]:
+    """`path` (partitions, frequencies) so many samples later."""
+    impulse = np.fft.irfft(path, 2 * FRAME)[:, :FRAME].ravel()
+    later = np.zeros_like(impulse)
+    later[max(0, by) : len(impulse) + min(0, by)] = impulse[max(0, -by) : len(impulse) - max(0, by)]
+    return np.fft.rfft(np.pad(later.reshape(-1, FRAME), ((0, 0), (0, FRAME)))).astype(np.complex64)
 
 
 def _power(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:

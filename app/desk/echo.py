@@ -100,7 +100,7 @@ class WebRtc:
     def _subtracted(self, heard: Samples) -> Samples:
         lag = max(0, int((self.delay.seconds - AHEAD_S) / FRAME_S))
         if lag != self._lag:
-            self._linear.shift(lag - self._lag)
+            self._linear.shift(lag - self._lag, self._before(lag + 1))
             self._lag = lag
         return self._linear.process(heard, self._before(lag))
 

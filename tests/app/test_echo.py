@@ -88,12 +88,31 @@ def test_linear_canceller_keeps_what_it_learned_where_what_was_played_is_handed_
     heard = late(played, 0.06)
     canceller = LinearCanceller()
     subtracted(canceller, heard[: 2 * DESK_RATE], played[: 2 * DESK_RATE])
-    canceller.shift(3)
+    canceller.shift(3, played[2 * DESK_RATE - 4 * FRAME : 2 * DESK_RATE - 3 * FRAME])
     held = late(played, 0.03, 1.0)
     left = subtracted(canceller, heard[2 * DESK_RATE :], held[2 * DESK_RATE :])
     assert level_db(left[DESK_RATE // 2 :]) < level_db(heard) - 20
-    canceller.shift(-3)
+    canceller.shift(-3, SILENCE)
     assert np.isfinite(subtracted(canceller, heard, played)).all()
+
+
+@pytest.mark.parametrize(("later_s", "gain"), [(0.005, 0.5), (-0.017, 0.4), (0.0, 0.2)])
+def test_path_that_only_moved_or_changed_in_loudness_is_found_again_at_once(later_s: float, gain: float) -> None:
+    played = noise(0, 4.0)
+    change = 3 * DESK_RATE
+    after = late(played, 0.04 + later_s, gain)
+    heard = np.concatenate([late(played, 0.04)[:change], after[change:]])
+    left = subtracted(LinearCanceller(), heard, played)
+    soon = slice(change + round(0.25 * DESK_RATE), change + round(0.5 * DESK_RATE))
+    assert level_db(left[soon]) < level_db(heard[soon]) - 15
+
+
+def test_person_is_not_taken_for_a_path_that_has_moved() -> None:
+    played, person = noise(0, 4.0), noise(1, 4.0)
+    person[: 3 * DESK_RATE] = 0
+    canceller = LinearCanceller()
+    left = subtracted(canceller, late(played, 0.04) + person, played)
+    assert level_db((left - person)[3 * DESK_RATE :]) < level_db(person) - 15
 
 
 def mixed(double_talk: DoubleTalk, heard: np.ndarray, left: np.ndarray) -> np.ndarray:
