@@ -206,6 +206,8 @@ class DoubleTalk:
     OVER_DB = 10.0  # what is usually left of the echo, at least: a person
     BESIDE_DB = -6.0  # to the echo that was found, at least: so much is not left of an echo that is followed
     AUDIBLE_DB = -55.0
+    NOISE_DB = 8.0  # above the room's own sound, at least: a person
+    NOISE_RISES_DB = 0.1  # a frame, at most
     UNKNOWN_DB = 30.0  # what is left of an echo whose path is not known: more than there ever is
     KNOWN_DB = -10.0  # of what is left, at most, of an echo whose path has not changed
     FOLLOWED_DB = -12.0  # what is left of an echo whose path is known
@@ -215,6 +217,7 @@ class DoubleTalk:
         self._left = self._echo = 1e-10
         self._ratio_db = self.UNKNOWN_DB  # of what is left to the echo that was found, while nobody speaks
         self._above_echo_db = 0.0
+        self._noise_db = 0.0
         self._over = 0
         self._share = 0.0
         self._waiting: deque[Parts] = deque()
@@ -252,6 +255,7 @@ class DoubleTalk:
         echo = mean_power(parts.heard - parts.left) + 1e-10
         self._echo += (0.3 if echo > self._echo else 0.1) * (echo - self._echo)  # no faster down than a room
         left_db, echo_db = 10 * np.log10(self._left), 10 * np.log10(self._echo)
+        self._noise_db = min(left_db, self._noise_db + self.NOISE_RISES_DB)
         if echo_db < self.AUDIBLE_DB - 5:
             return False
         self._above_echo_db = float(left_db - echo_db)
@@ -260,7 +264,7 @@ class DoubleTalk:
             not parts.astray
             and above > self.OVER_DB
             and self._above_echo_db > self.BESIDE_DB
-            and left_db > self.AUDIBLE_DB
+            and left_db > max(self.AUDIBLE_DB, self._noise_db + self.NOISE_DB)
             and self._ratio_db < self.FOLLOWED_DB
         )
         # Down quickly, at first within a pause between two words; up slowly: a person who speaks for long is no echo.
