@@ -212,12 +212,15 @@ class DoubleTalk:
     KNOWN_DB = -10.0  # of what is left, at most, of an echo whose path has not changed
     FOLLOWED_DB = -12.0  # what is left of an echo whose path is known
     HANGOVER = 12  # frames
+    PAUSE = 30  # frames in which nothing is played: the path may have changed meanwhile
+    CONFIRMED = 8  # frames of echo that the path explained since then, to believe in a person
 
     def __init__(self) -> None:
         self._left = self._echo = 1e-10
         self._ratio_db = self.UNKNOWN_DB  # of what is left to the echo that was found, while nobody speaks
         self._above_echo_db = 0.0
         self._noise_db = 0.0
+        self._unplayed = self._confirmed = 0  # frames
         self._over = 0
         self._share = 0.0
         self._waiting: deque[Parts] = deque()
@@ -256,12 +259,17 @@ class DoubleTalk:
         self._echo += (0.3 if echo > self._echo else 0.1) * (echo - self._echo)  # no faster down than a room
         left_db, echo_db = 10 * np.log10(self._left), 10 * np.log10(self._echo)
         self._noise_db = min(left_db, self._noise_db + self.NOISE_RISES_DB)
+        self._unplayed = 0 if parts.played.any() else self._unplayed + 1
+        if self._unplayed > self.PAUSE:
+            self._confirmed = 0
         if echo_db < self.AUDIBLE_DB - 5:
             return False
         self._above_echo_db = float(left_db - echo_db)
         above = self._above_echo_db - self._ratio_db
+        self._confirmed += self._above_echo_db < self.KNOWN_DB
         person = (
             not parts.astray
+            and self._confirmed >= self.CONFIRMED
             and above > self.OVER_DB
             and self._above_echo_db > self.BESIDE_DB
             and left_db > max(self.AUDIBLE_DB, self._noise_db + self.NOISE_DB)

@@ -117,8 +117,10 @@ def test_person_is_not_taken_for_a_path_that_has_moved() -> None:
 
 def mixed(double_talk: DoubleTalk, heard: np.ndarray, left: np.ndarray) -> np.ndarray:
     """What comes out where the linear filter gives `left`, and what follows it nothing at all."""
+    played = heard - left
     frames = [
-        double_talk.process(Parts(heard[a : a + FRAME], SILENCE, left[a : a + FRAME], SILENCE)) for a in starts(heard)
+        double_talk.process(Parts(heard[a : a + FRAME], played[a : a + FRAME], left[a : a + FRAME], SILENCE))
+        for a in starts(heard)
     ]
     return np.concatenate([frame[0] for frame in frames if frame])
 
@@ -133,10 +135,21 @@ def test_person_who_is_plainly_louder_than_what_is_left_of_the_echo_is_let_throu
     assert np.array_equal(out[-DESK_RATE // 2 :], left[-DESK_RATE // 2 - late_by : -late_by])
 
 
+def test_person_is_believed_once_the_path_is_known_to_be_the_same_as_before_a_pause() -> None:
+    echo, person = noise(0, 6.0), noise(1, 6.0)
+    echo[3 * DESK_RATE : 4 * DESK_RATE] = 0
+    person[: 4 * DESK_RATE] = 0
+    left = np.float32(0.05) * echo + person
+    assert not mixed(DoubleTalk(), echo + left, left)[4 * DESK_RATE :].any()
+    person[: 5 * DESK_RATE] = 0
+    left = np.float32(0.05) * echo + person
+    assert mixed(DoubleTalk(), echo + left, left)[5 * DESK_RATE :].any()
+
+
 def test_noise_of_the_room_is_no_person() -> None:
     echo, hum = noise(0, 6.0), np.float32(0.6) * noise(1, 6.0)
     hum[: 3 * DESK_RATE] *= np.float32(0.1)
-    echo[3 * DESK_RATE : 5 * DESK_RATE] = 0
+    echo[3 * DESK_RATE : 5 * DESK_RATE] *= np.float32(1e-4)
     assert not mixed(DoubleTalk(), echo + hum, hum)[5 * DESK_RATE :].any()
 
 
