@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+from app.remembered import recall, remember
 from models.errors import InputError, TsuyakuError
 from models.protocols import Synthesizer
 from models.scheduler import Scheduler
@@ -30,7 +31,7 @@ class Voices:
         """`pace_path`: where it is kept how soon a voice spoke here; under the platform's cache folder by default."""
         self._store = store
         self._engine = engine
-        self._pace_path = pace_path
+        self._pace_path = pace_path or platformdirs.user_cache_path("tsuyaku", appauthor=False) / "pace.json"
         self._loaded: dict[str, Scheduler[SpeechRequest, Voiced]] = {}
         self._lock = asyncio.Lock()
 
@@ -68,11 +69,12 @@ class Voices:
     def _quick_kokoro(self, language: str) -> Synthesizer | None:
         """Measuring takes seconds, so it is not done again where it was far too slow; a voice nearer to the limit may
         only have been slowed by other work."""
-        if _recall(self._pace_path) > 3 * FIRST_AUDIO_S:
+        before = recall(self._pace_path, _Pace)
+        if before and before.machine == _machine() and before.first_audio_s > 3 * FIRST_AUDIO_S:
             return None
         kokoro = self._kokoro(language)
         taken_s = _first_audio_s(kokoro)
-        _remember(taken_s, self._pace_path)
+        remember(_Pace(_machine(), taken_s), self._pace_path)
         return kokoro if taken_s <= FIRST_AUDIO_S else None
 
     def _piper(self, language: str, name: str) -> Synthesizer | None:
@@ -111,27 +113,6 @@ class _Pace(msgspec.Struct, frozen=True):
 
     machine: str
     first_audio_s: float
-
-
-def _recall(path: Path | None) -> float:
-    """s until Kokoro's first audio here; 0 where it was not measured."""
-    try:
-        pace = msgspec.json.decode((path or _pace_path()).read_bytes(), type=_Pace)
-    except (OSError, msgspec.MsgspecError):
-        return 0.0
-    return pace.first_audio_s if pace.machine == _machine() else 0.0
-
-
-def _remember(first_audio_s: float, path: Path | None) -> None:
-    """A folder that cannot be written only means that it is measured again."""
-    path = path or _pace_path()
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.encode(_Pace(_machine(), first_audio_s)))
-
-
-def _pace_path() -> Path:
-    return platformdirs.user_cache_path("tsuyaku", appauthor=False) / "pace.json"
 
 
 def _machine() -> str:

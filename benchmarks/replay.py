@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 from rich.table import Table
 
-from app.presets import PRESETS, Preset
+from app.engines import EngineConfig, build
+from app.media import BLOCK
+from app.presets import Preset
 from benchmarks import metrics
 from benchmarks.alignment import decode
 from benchmarks.log import Log
@@ -23,19 +25,17 @@ from benchmarks.metrics import Point, Spoken
 from models.errors import InputError
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples
 from models.scheduler import Done, Scheduler
-from models.silero import SileroDetector
 from models.store import Store
 from models.whisper import Context, WhisperRecognizer
 from pipeline.clock import Clock
 from pipeline.config import SessionConfig
-from pipeline.engines import Engines, TranslationEngine
+from pipeline.engines import Engines
 from pipeline.events import AnyEvent
 from pipeline.session import Session
 
 PACE = (
     0.037  # s that a pass lasts for each second that the encoder hears: Whisper base, two threads of two shared cores
 )
-BLOCK = SAMPLE_RATE // 10
 
 T = TypeVar("T")
 
@@ -82,14 +82,14 @@ def run_virtual(main: Coroutine[Any, Any, T]) -> T:
 
 
 class _Charged(Scheduler[RecognitionRequest, Hypothesis]):
-    """The recogniser on the loop's own thread; its time is charged to the virtual clock, one request after another."""
+    """The recogniser on the loop's own thread; its time is charged to the virtual clock. A session asks for
+    one pass at a time."""
 
     def __init__(self, engine: WhisperRecognizer, context: Context, pace: float) -> None:
         super().__init__("recognise", lambda: engine.run)
         self._engine = engine
         self._context = context
         self._pace = pace
-        self._one = asyncio.Lock()
         self.passes = 0
 
     async def start(self) -> None:
@@ -98,14 +98,11 @@ class _Charged(Scheduler[RecognitionRequest, Hypothesis]):
     async def submit(
         self, request: RecognitionRequest, *, deadline: float, key: Hashable | None = None
     ) -> Done[Hypothesis]:
-        loop = asyncio.get_running_loop()
-        submitted = loop.time()
-        async with self._one:
-            started = loop.time()
-            found = self._engine.recognize(request)
-            self.passes += 1
-            await asyncio.sleep(self._pace * self._context.seconds(len(request.audio) / SAMPLE_RATE))
-        return Done(found, started - submitted, loop.time() - started)
+        found = self._engine.recognize(request)
+        self.passes += 1
+        taken_s = self._pace * self._context.seconds(len(request.audio) / SAMPLE_RATE)
+        await asyncio.sleep(taken_s)
+        return Done(found, 0.0, taken_s)
 
 
 def changed(preset: Preset, settings: Sequence[str]) -> Preset:
@@ -123,18 +120,15 @@ def changed(preset: Preset, settings: Sequence[str]) -> Preset:
     return replace(preset, recognise=replace(preset.recognise, **values))
 
 
-def replay(
-    recordings: Sequence[tuple[Recording, Sequence[Spoken]]], preset: Preset = PRESETS["balanced"], pace: float = PACE
-) -> list[Replayed]:
+def replay(recordings: Sequence[tuple[Recording, Sequence[Spoken]]], preset: Preset, pace: float) -> list[Replayed]:
     """Each of `recordings`, which come with their aligned words, through a session of its own."""
     store = Store()
     engine = WhisperRecognizer(store.ensure("whisper-base"), context=preset.context)
-    detector = SileroDetector(next(store.ensure("silero-vad-v6").glob("*.onnx")))
+    built = build(EngineConfig(context=preset.context), store)
 
     async def one(recording: Recording, spoken: Sequence[Spoken]) -> Replayed:
         charged = _Charged(engine, preset.context, pace)
-        engines = Engines(detector, charged, _Unused(), TranslationEngine(), _no_voice)
-        log = await _listen(decode(recording.path), recording.language, engines, preset)
+        log = await _listen(decode(recording.path), recording.language, replace(built, recognizer=charged), preset)
         lags = metrics.commit_lags(spoken, log.source_words(recording.language))
         return Replayed(recording, log.source_text(), tuple(lags), charged.passes)
 
@@ -157,17 +151,6 @@ async def _listen(audio: Samples, language: str, engines: Engines, preset: Prese
     events: list[AnyEvent] = [event async for event in session.events()]
     await feeder
     return Log(tuple(events))
-
-
-class _Unused(Scheduler[Samples, dict[str, float]]):
-    """The language is given."""
-
-    def __init__(self) -> None:
-        super().__init__("identify", lambda: lambda batch: [{} for _ in batch])
-
-
-async def _no_voice(language: str) -> Any:
-    raise InputError("no-target", f"Nothing is spoken here, in {language} neither.")
 
 
 def table(results: Sequence[Replayed]) -> Table:

@@ -214,7 +214,8 @@ def replay(
     \b
         tsuyaku bench replay en_printing --set longest_s=9
     """
-    settings = replaying.changed(PRESETS[preset], set or ())
+    _require_all()
+    settings = replaying.changed(PRESETS[resolve({"preset": preset}).settings.preset], set or ())
     aligned = [(recording, align(recording, _model(model))) for recording in _recordings(manifest, ids)]
     Console().print(replaying.table(replaying.replay(aligned, settings, pace)))
 
@@ -233,8 +234,7 @@ def speakers(
     \b
         tsuyaku bench speakers fleurs_en_0 fleurs_en_1 --counts 1,2,4
     """
-    for module in _NEEDED:
-        require(module)
+    _require_all()
     recordings = [recording for recording in load(manifest, ids or ()) if recording.transcript]
     aligned = [(recording, align(recording, _model(model))) for recording in recordings]
     results = speaking.measure(aligned, to, [int(count) for count in counts.split(",")], preset)
@@ -258,8 +258,7 @@ def frontier(
     \b
         tsuyaku bench frontier en_printing fleurs_pt_0 -o out/frontier
     """
-    for module in _NEEDED:
-        require(module)
+    _require_all()
     recordings = [recording for recording in load(manifest, ids or ()) if recording.transcript]
     targets = [target for target in to.split(",") if target]
     options = Options(_model(model))
@@ -270,13 +269,17 @@ def frontier(
     typer.echo("\n".join(str(path) for path in written), err=True)
 
 
+def _require_all() -> None:
+    for module in _NEEDED:
+        require(module)
+
+
 def _recordings(manifest: Path | None, ids: list[str] | None) -> list[Recording]:
     return [recording for recording in load(manifest, ids or ()) if ids or recording.transcript]
 
 
 def _run(recordings: list[Recording], to: str, systems: list[str], options: Options, output: Path, repeat: int) -> None:
-    for module in _NEEDED:
-        require(module)
+    _require_all()
     targets = [target for target in to.split(",") if target]
     plan = Plan(recordings, chosen(systems), targets, options, output, repeat)
     report = run_plan(plan, shlex.join(["tsuyaku", *sys.argv[1:]]), lambda line: typer.echo(line, err=True))

@@ -116,9 +116,7 @@ class LinearCanceller:
         if found is not None:
             by, gain = found
             self._path[:] = gain * _moved(self._known, by)
-            self._doubt = 0.1 * np.broadcast_to(
-                np.mean(_power(self._path), axis=(1, 2), keepdims=True), self._doubt.shape
-            )
+            self._doubt[:] = 0.1 * np.mean(_power(self._path), axis=(1, 2), keepdims=True)
         if found is not None or self._search.over:
             self._search = None
 

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import msgspec
 import platformdirs
 
+from app import remembered
 from app.play import library
 from models.errors import InputError, UnavailableError
 
@@ -138,17 +139,9 @@ def remembered_path() -> Path:
 
 
 def recall(path: Path | None = None) -> Remembered:
-    try:
-        return msgspec.json.decode((path or remembered_path()).read_bytes(), type=Remembered)
-    except (OSError, msgspec.MsgspecError):
-        return Remembered()
+    return remembered.recall(path or remembered_path(), Remembered) or Remembered()
 
 
 def remember(chosen: Remembered, path: Path | None = None) -> None:
     """A folder that cannot be written only means that it is asked for again."""
-    path = path or remembered_path()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.encode(chosen))
-    except OSError:
-        return
+    remembered.remember(chosen, path or remembered_path())
