@@ -177,7 +177,8 @@ class _Job:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, conversation.finish)
-        typer.echo(f"tsuyaku: listening to {desk.microphone}, speaking through {desk.loudspeaker}", err=True)
+        where = f"tsuyaku: listening to {desk.microphone}, speaking through {desk.loudspeaker}"
+        conversation.on_open = lambda: typer.echo(where, err=True)
         await conversation.run(desk.loop)
 
     def _saving(self, desk: Desk, stack: ExitStack) -> None:

@@ -56,6 +56,8 @@ class Conversation:
         self.left, self.right = config.between
         self.listeners: list[Callable[[int, AnyEvent], None]] = []
         self.on_notice: Callable[[Notice], None] = lambda notice: None
+        self.on_open: Callable[[], None] = lambda: None
+        """all devices are open: whoever speaks now is heard"""
         self.changed = asyncio.Event()
         self.last_active = time.monotonic()
         self._sound: dict[int, list[Samples]] = {}
@@ -103,6 +105,7 @@ class Conversation:
         """Until `finish`, an error or the end. Raises the `TsuyakuError` of a session that ended early."""
         loop.start()
         try:
+            self.on_open()
             async with asyncio.TaskGroup() as group:
                 watcher = group.create_task(self._watch_voice())
                 jobs = [group.create_task(self._follow(n, channel)) for n, channel in enumerate(self.channels)]
