@@ -13,7 +13,7 @@ from models.briefing import Briefing, parse_registers
 from models.errors import InputError, TsuyakuError, UnavailableError
 from models.firefox import FirefoxTranslator
 from models.glossary import Glossary, load, translate_with_terms
-from models.protocols import TranslationRequest
+from models.protocols import TargetText, TranslationRequest
 from models.scheduler import Scheduler
 from models.store import Store
 from pipeline.engines import Translated, TranslationEngine
@@ -76,10 +76,10 @@ class EmbeddedTranslation(TranslationEngine):
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._scheduler = Scheduler[TranslationRequest, str]("translate", self._create)
+        self._scheduler = Scheduler[TranslationRequest, TargetText]("translate", self._create)
         self._pairs: dict[tuple[str, str], Path] = {}
 
-    def _create(self) -> Callable[[Sequence[TranslationRequest]], Sequence[str]]:
+    def _create(self) -> Callable[[Sequence[TranslationRequest]], Sequence[TargetText]]:
         return FirefoxTranslator(self._pairs).translate
 
     def check(self, source: str, target: str) -> None:
@@ -105,24 +105,37 @@ class EmbeddedTranslation(TranslationEngine):
             ) from error
 
     async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
-        """With the briefing's terms put in; context and register are beyond this engine."""
+        """With the briefing's terms put in; context line and register are beyond this engine."""
         queue_s = compute_s = 0.0
 
-        async def run(text: str) -> str:
+        async def ask(asked: TranslationRequest) -> TargetText:
             nonlocal queue_s, compute_s
-            asked = replace(request, source=text)
             done = await self._scheduler.submit(asked, deadline=deadline, key=None if request.final else key)
             queue_s += done.queue_s
             compute_s += done.compute_s
             return done.result
 
-        source, target = request.source_language, request.target_language
-        terms = request.briefing.glossary
-        text = await translate_with_terms(terms, run, request.source, source, target)
-        if not request.ahead:
-            return Translated(text, "firefox", queue_s, compute_s)
-        further = await translate_with_terms(terms, run, request.source + request.ahead, source, target)
-        return Translated(further, "firefox", queue_s, compute_s, without_ahead=text)
+        async def with_terms(text: str) -> str:
+            """Stand-ins for terms are not in what is committed, which nothing can go on from then."""
+            plain = replace(request, committed="", context=(), final=True)
+
+            async def run(piece: str) -> str:
+                return (await ask(replace(plain, source=piece))).text
+
+            terms = request.briefing.glossary
+            return await translate_with_terms(terms, run, text, request.source_language, request.target_language)
+
+        source = request.source + request.ahead
+        if not request.briefing.glossary.mask(source, request.source_language, request.target_language).targets:
+            found = await ask(replace(request, source=source))
+            if found.pieces or not request.ahead:
+                return Translated(found.text, "firefox", queue_s, compute_s, pieces=found.pieces)
+            shorter = await ask(request)
+            return Translated(found.text, "firefox", queue_s, compute_s, without_ahead=shorter.text)
+        text = await with_terms(request.source)
+        further = await with_terms(source) if request.ahead else None
+        without = text if further is not None else None
+        return Translated(further or text, "firefox", queue_s, compute_s, without_ahead=without)
 
 
 class LlamaTranslation(TranslationEngine):
@@ -154,7 +167,7 @@ class LlamaTranslation(TranslationEngine):
         request = TranslationRequest("Hello.", source, target, final=True)
         alone = self.hedged.alone(source, target)
         if not alone:
-            await self._fall_back(request)
+            await self._embedded.warm(source, target)
         try:
             await self.hedged.llama.translate(request, first_token_deadline_s=WARM_UP_S)
         except LlamaError as error:

@@ -1,4 +1,7 @@
-"""Firefox Translations through `fxtranslate`, pivoting through English where a pair has no model of its own."""
+"""Firefox Translations, pivoting through English where a pair has no model of its own.
+
+Whole texts go through `fxtranslate`; what goes on from committed text, or may have to, through `models.marian`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,14 @@ from pathlib import Path
 import fxtranslate
 
 from models.errors import UnavailableError
-from models.protocols import TranslationRequest
+from models.marian import MarianTranslator
+from models.protocols import TargetPiece, TargetText, TranslationRequest
+from models.scripts import UNSPACED
 
 PIVOT = "en"
+LONGEST_SENTENCE = 250  # characters; of longer ones these models leave out the end
+_STOPS = frozenset(".?!。？！…।؟")
+_BETWEEN = " ,;:."  # what may stand between two clauses and belongs to neither
 
 
 class FirefoxTranslator:
@@ -20,20 +28,29 @@ class FirefoxTranslator:
     def __init__(self, pairs: Mapping[tuple[str, str], Path]) -> None:
         self._pairs = pairs
         self._loaded: dict[tuple[str, str], fxtranslate.Translator] = {}
+        self._continuing: dict[tuple[str, str], MarianTranslator | None] = {}
 
     def supports(self, source: str, target: str) -> bool:
         return self._route(source, target) is not None
 
-    def translate(self, requests: Sequence[TranslationRequest]) -> list[str]:
-        return [self._translate(r.source, r.source_language, r.target_language) for r in requests]
+    def translate(self, requests: Sequence[TranslationRequest]) -> list[TargetText]:
+        return [self._translate(request) for request in requests]
 
-    def _translate(self, text: str, source: str, target: str) -> str:
+    def _translate(self, request: TranslationRequest) -> TargetText:
+        source, target = request.source_language, request.target_language
         route = self._route(source, target)
         if route is None:
             raise UnavailableError("pair-missing", f"No model translates from '{source}' to '{target}'.")
-        for leg in route:
-            text = self._run(leg, text) if text.strip() else ""
-        return text.strip()
+        text = request.source
+        for leg in route[:-1]:
+            text = self._whole(leg, text)
+        if not text.strip():
+            return TargetText(request.committed)
+        before = _sentence_before(request) if len(route) == 1 else _NOTHING
+        if (request.committed or before[1] or not request.final) and (translator := self._continues(route[-1])):
+            found = _continue(translator, text, request.committed, before)
+            return found if len(route) == 1 else TargetText(found.text)
+        return TargetText(self._whole(route[-1], text))
 
     def _route(self, source: str, target: str) -> list[tuple[str, str]] | None:
         if source == target:
@@ -43,24 +60,76 @@ class FirefoxTranslator:
         legs = [(source, PIVOT), (PIVOT, target)]
         return legs if all(leg in self._pairs for leg in legs) else None
 
-    def _run(self, pair: tuple[str, str], text: str) -> str:
+    def _continues(self, pair: tuple[str, str]) -> MarianTranslator | None:
+        """What goes on from committed text; None where the pair's model is of another kind, or damaged."""
+        if pair not in self._continuing:
+            self._continuing[pair] = _load_continuing(self._pairs[pair])
+        return self._continuing[pair]
+
+    def _whole(self, pair: tuple[str, str], text: str) -> str:
+        if not text.strip():
+            return ""
         try:
             if pair not in self._loaded:
                 self._loaded[pair] = _load(self._pairs[pair])
-            return self._loaded[pair].translate_long(text)
+            return self._loaded[pair].translate_long(text).strip()
         except (ValueError, RuntimeError, OSError, EOFError) as error:
             raise UnavailableError("engine-failed", f"The model for {'-'.join(pair)} failed; pull it again.") from error
 
 
-def _load(folder: Path) -> fxtranslate.Translator:
-    def read(pattern: str) -> bytes:
-        found = sorted(folder.glob(pattern))
-        if not found:
-            raise UnavailableError("model-missing", f"{folder} holds no {pattern}; pull the model again.")
-        data = found[0].read_bytes()
-        return gzip.decompress(data) if found[0].suffix == ".gz" else data
+_NOTHING = ("", "")
 
-    shared = any(folder.glob("vocab.*.spm*"))
-    source_vocab, target_vocab = ("vocab.*.spm*",) * 2 if shared else ("srcvocab.*.spm*", "trgvocab.*.spm*")
-    shortlist = read("lex.*") if any(folder.glob("lex.*")) else None
-    return fxtranslate.Translator(read("model.*"), read(source_vocab), read(target_vocab), shortlist)
+
+def _sentence_before(request: TranslationRequest) -> tuple[str, str]:
+    """The earlier clauses of the sentence to which the request's belongs, and how they read."""
+    earlier: list[tuple[str, str]] = []
+    room = LONGEST_SENTENCE - len(request.source)
+    for source, target in reversed(request.context):
+        room -= len(source)
+        if room < 0 or not target.strip() or source.rstrip()[-1:] in _STOPS or UNSPACED.search(source + target):
+            break
+        earlier.insert(0, (source.strip() + " ", target.strip() + " "))
+    return "".join(source for source, _ in earlier), "".join(target for _, target in earlier)
+
+
+def _continue(translator: MarianTranslator, text: str, committed: str, before: tuple[str, str]) -> TargetText:
+    """The clause alone, translated with what came `before` it in its sentence."""
+    source, target = before
+    given = target + committed if committed else target.rstrip()
+    found = translator.translate(source + text, given)
+    rest = found.text if committed else found.text[len(given) :].lstrip(_BETWEEN)
+    begins = len(target) if committed else len(found.text) - len(rest)
+    pieces = (
+        TargetPiece(piece.end - begins, max(0, piece.source - len(source)), piece.probability)
+        for piece in found.pieces
+        if piece.end > begins
+    )
+    return TargetText(found.text[begins:], tuple(pieces))
+
+
+def _load(folder: Path) -> fxtranslate.Translator:
+    shared = _shares_vocabulary(folder)
+    source, target = ("vocab.*.spm*",) * 2 if shared else ("srcvocab.*.spm*", "trgvocab.*.spm*")
+    shortlist = _read(folder, "lex.*") if any(folder.glob("lex.*")) else None
+    return fxtranslate.Translator(_read(folder, "model.*"), _read(folder, source), _read(folder, target), shortlist)
+
+
+def _load_continuing(folder: Path) -> MarianTranslator | None:
+    if not _shares_vocabulary(folder) or not any(folder.glob("lex.*")):
+        return None
+    try:
+        return MarianTranslator(_read(folder, "model.*"), _read(folder, "vocab.*.spm*"), _read(folder, "lex.*"))
+    except (ValueError, RuntimeError, OSError, EOFError):
+        return None
+
+
+def _shares_vocabulary(folder: Path) -> bool:
+    return any(folder.glob("vocab.*.spm*"))
+
+
+def _read(folder: Path, pattern: str) -> bytes:
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise UnavailableError("model-missing", f"{folder} holds no {pattern}; pull the model again.")
+    data = found[0].read_bytes()
+    return gzip.decompress(data) if found[0].suffix == ".gz" else data

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from models.errors import InputError
+from models.scripts import UNSPACED
 
 ANY = "*"
 MOST_TERMS = 10_000
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z0-9]+)*")
 _TRUE = frozenset({"1", "true", "yes", "x"})
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -151,7 +151,7 @@ async def translate_with_terms(
     if restored is not None:
         return restored
     pieces = [(await engine(piece)).strip() if _speaks(piece) else piece.strip() for piece in masked.between()]
-    return masked.join(pieces, spaced=not _UNSPACED.search("".join(pieces)))
+    return masked.join(pieces, spaced=not UNSPACED.search("".join(pieces)))
 
 
 def load(path: Path) -> Glossary:
@@ -241,7 +241,7 @@ def _name(element: ElementTree.Element) -> str:
 
 def _pattern(form: str, case: bool) -> re.Pattern[str]:
     """As a whole word, unless its script has none."""
-    edge = "" if _UNSPACED.search(form) else r"\w"
+    edge = "" if UNSPACED.search(form) else r"\w"
     words = r"\s+".join(re.escape(word) for word in form.split())
     bounded = f"(?<!{edge}){words}(?!{edge})" if edge else words
     return re.compile(bounded, 0 if case else re.IGNORECASE)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
+from models.scripts import UNSPACED
+
 _HAN = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 _QUOTES = {'"': '"', "“": "”", "„": "“", "«": "»", "「": "」", "『": "』"}
 _INTRODUCTION = re.compile(
@@ -108,5 +109,5 @@ def _words(text: str) -> list[str]:
 def _units(text: str) -> list[str]:
     units: list[str] = []
     for word in re.findall(r"[\w'’-]+", text):
-        units.extend(word if _UNSPACED.search(word) else [word])
+        units.extend(word if UNSPACED.search(word) else [word])
     return units

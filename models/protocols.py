@@ -105,13 +105,32 @@ class TranslationRequest:
     """words that probably follow an open clause's `source`, with the space before them; an engine may leave them out"""
 
 
+@dataclass(frozen=True, slots=True)
+class TargetPiece:
+    """A part of a target, as small as the engine makes them."""
+
+    end: int
+    """characters of the target up to its end"""
+    source: int
+    """where what it renders begins, in characters of the source, look-ahead included"""
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class TargetText:
+    text: str
+    """with no space around it"""
+    pieces: tuple[TargetPiece, ...] = ()
+    """of what follows the committed text; none from an engine that does not know where its words come from"""
+
+
 class Translator(Protocol):
     """Text to text. Engines that gain nothing from a batch work through it in order."""
 
     def supports(self, source: str, target: str) -> bool: ...
 
-    def translate(self, requests: Sequence[TranslationRequest]) -> list[str]:
-        """The whole target of each request, with no space around it."""
+    def translate(self, requests: Sequence[TranslationRequest]) -> list[TargetText]:
+        """The whole target of each request."""
         ...
 
 

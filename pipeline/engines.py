@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from models.protocols import Hypothesis, RecognitionRequest, Samples, SpeechDetector, TranslationRequest
+from models.protocols import (
+    Hypothesis,
+    RecognitionRequest,
+    Samples,
+    SpeechDetector,
+    TargetPiece,
+    TranslationRequest,
+)
 from models.scheduler import Scheduler
 from pipeline.route import TextIdentifier
 
@@ -36,6 +43,8 @@ class Translated:
     """the code of what kept the engine that was chosen from answering"""
     without_ahead: str | None = None
     """the same without the request's look-ahead, from an engine that made both"""
+    pieces: tuple[TargetPiece, ...] = ()
+    """of what follows the committed text, from an engine that knows where its words come from"""
 
 
 class TranslationEngine:
@@ -50,7 +59,8 @@ class TranslationEngine:
     async def warm(self, source: str, target: str) -> None:
         """Load and run what the pair needs, so that the first words wait for nothing; raises what `check` raises."""
         self.check(source, target)
-        await self.translate(TranslationRequest("Hello.", source, target, final=True), deadline=0.0, key=None)
+        for final in (False, True):  # which an engine may do in different ways
+            await self.translate(TranslationRequest("Hello.", source, target, final=final), deadline=0.0, key=None)
 
     async def notes(self, source: str, targets: Iterable[str]) -> list[str]:
         """What a person should know before they begin, a sentence each."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pipeline.text import UNSPACED
+from models.scripts import UNSPACED
 
 _PHRASE_END = re.compile(r"(?<=[,;:.?!…])\s+|(?<=[、。，；：？！])")
 LONGEST_PHRASE = 120  # characters

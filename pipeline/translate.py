@@ -1,10 +1,14 @@
 """Append-only translation of a clause that is still growing.
 
-The source is translated again as it grows, with the words that probably follow as look-ahead. What two translations
-agree on, less a few held-back units, is committed (local agreement: Liu et al. 2020; masking: Arivazhagan et al. 2020):
-those of the last two states, or of the present one with and without the look-ahead, whichever agree on more. A
-translation that words the beginning in another way is continued from where it has said what is committed; when the
-clause closes, the rest of its whole translation follows in the same way.
+The source is translated again as it grows, with the words that probably follow as look-ahead. An engine that says which
+source word each piece renders goes on from what is committed: of what it adds, that is committed which renders nothing
+near the end of the source, where the next word may still change it (AlignAtt: Papi et al. 2023); punctuation ends that
+neighbourhood, and a word of which the engine is sure may come closer.
+
+Of any other engine that is committed which two translations agree on, less a few held-back units (local agreement: Liu
+et al. 2020; masking: Arivazhagan et al. 2020): those of the last two states, or of the present one with and without the
+look-ahead, whichever agree on more. A translation that words the beginning in another way is continued from where it
+has said what is committed; when the clause closes, the rest of its whole translation follows in the same way.
 """
 
 from __future__ import annotations
@@ -13,13 +17,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.text import UNSPACED
+from models.protocols import TargetPiece
+from models.scripts import UNSPACED
+
+_MARKS = re.compile(r"[,;:.?!](?=\s|$)|[、，；：。？！،؛؟।]")
 
 
 @dataclass(frozen=True, slots=True)
 class TranslateConfig:
+    guard: int = 4
+    """units at the end of the source, look-ahead included; what renders them stays tentative in an open clause"""
+    sure_guard: int = 2
+    """the same for what is at least as probable as `sure_above`"""
+    sure_above: float = 0.95
     hold_back: int = 2
-    """units at the end of a translation that stay tentative while the clause is open"""
+    """units at the end of a translation that stay tentative, where the engine does not say what they render"""
     least_source_words: int = 2
     """of an open clause, before anything is committed"""
     most_tentative: int = 15
@@ -44,18 +56,43 @@ class ClauseTranslation:
         self._previous: str | None = None
         self.committed = ""
 
-    def update(self, translation: str, source: str, without_ahead: str | None = None) -> Step:
-        """`translation` of `source` and its look-ahead; `without_ahead`, of `source` alone, where it was made."""
+    def update(
+        self,
+        translation: str,
+        source: str,
+        without_ahead: str | None = None,
+        ahead: str = "",
+        pieces: Sequence[TargetPiece] = (),
+    ) -> Step:
+        """`translation` of `source` and what is `ahead`, with its `pieces` where the engine knows them; else
+        `without_ahead`, of `source` alone, where it was made."""
         others = [other for other in (self._previous, without_ahead) if other is not None]
         self._previous = translation
         following = self._following(translation)
         agreed = max((_shared(following, self._following(other)) for other in others), default=0)
+        aligned = bool(pieces) and translation.startswith(self.committed)
         ready = 0
-        if others and len(split(source)) >= self._config.least_source_words:
+        if (aligned or others) and len(split(source)) >= self._config.least_source_words:
             ready = max(min(agreed, len(following) - self._config.hold_back), 0)
+            if aligned:
+                ready = self._settled(following, pieces, source, ahead)
             ready = max(ready, len(following) - self._config.most_tentative)
         shown = "".join(following[ready:agreed])
         return Step(self._commit(following[:ready]), shown)
+
+    def _settled(self, following: Sequence[str], pieces: Sequence[TargetPiece], source: str, ahead: str) -> int:
+        """How many units render what no later word will change. The last one may be half a word."""
+        config = self._config
+        begin = _decided(source, ahead, config.guard)
+        sure = max(begin, _decided(source, ahead, config.sure_guard))
+        at, end = 0, len(self.committed)
+        for count, unit in enumerate(following[:-1]):
+            end += len(unit)
+            while at < len(pieces) and pieces[at].end <= end:
+                if pieces[at].source >= (sure if pieces[at].probability >= config.sure_above else begin):
+                    return count
+                at += 1
+        return max(0, len(following) - 1)
 
     def close(self, translation: str) -> Step:
         """The translation of the whole clause: commit what of it is not committed yet."""
@@ -84,6 +121,14 @@ def split(text: str) -> list[str]:
     for word in re.findall(r"\s*\S+", text):
         units.extend(re.findall(r"\s*\S", word) if UNSPACED.search(word) else [word])
     return units
+
+
+def _decided(source: str, ahead: str, guard: int) -> int:
+    """How many characters of `source` lie before its last punctuation, or before the last `guard` units known."""
+    units = split(source + ahead)
+    far = len(source + ahead) - sum(map(len, units[-guard:])) if len(units) >= guard else 0
+    marks = [match.end() for match in _MARKS.finditer(source)]
+    return min(len(source), max(far, marks[-1] if marks else 0))
 
 
 def _late_punctuation(done: Sequence[str], consumed: Sequence[str]) -> list[str]:

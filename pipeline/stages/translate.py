@@ -84,7 +84,7 @@ class TranslationTo:
         step = (
             open_.translation.close(answer.text)
             if clause.closed or answer.engine == NO_ENGINE
-            else open_.translation.update(answer.text, clause.text, answer.without_ahead)
+            else open_.translation.update(answer.text, clause.text, answer.without_ahead, clause.ahead, answer.pieces)
         )
         now = self._shared.clock.now_ms()
         begins = open_.translation.committed == step.committed

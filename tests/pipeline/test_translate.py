@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.protocols import TargetPiece
 from pipeline.translate import ClauseTranslation, TranslateConfig, split
 
 WORDS = st.lists(st.sampled_from(["o", "gato", "preto", "dorme", "na", "casa", "猫が", "สวัสดี", "البيت"]), max_size=12)
@@ -125,3 +126,65 @@ def test_source_without_spaces_is_counted_by_character() -> None:
     clause = ClauseTranslation(TranslateConfig(hold_back=0, least_source_words=5))
     clause.update("the train", "電車は九時")
     assert clause.update("the train", "電車は九時").committed == "the train"
+
+
+SOURCE = "the red house on the corner was sold"
+RENDERS = {"a": "the", "casa": "house", "vermelha": "red", "da": "on", "esquina": "corner"}
+RENDERS |= {"foi": "was", "vendida": "sold"}
+
+
+def pieces(text: str, source: str = SOURCE, begin: int = 0, probability: float = 0.5) -> list[TargetPiece]:
+    """A piece for each word of `text` after `begin`; "esquina" renders "corner", and so on."""
+    found: list[TargetPiece] = []
+    at = 0
+    for word in text.split():
+        at = text.index(word, at) + len(word)
+        if at > begin:
+            found.append(TargetPiece(at, source.index(RENDERS[word]), probability))
+    return found
+
+
+def aligned(guard: int = 3) -> ClauseTranslation:
+    return ClauseTranslation(TranslateConfig(guard=guard, sure_guard=1, sure_above=0.9))
+
+
+def test_what_renders_the_end_of_the_source_stays_tentative() -> None:
+    text = "a casa vermelha da esquina foi vendida"
+    assert aligned().update(text, SOURCE, pieces=pieces(text)).committed == "a casa vermelha da"
+
+
+def test_word_that_comes_from_the_end_holds_up_what_follows_it() -> None:
+    """ "casa" renders the last word that is known: "vermelha" waits with it."""
+    text = "a casa vermelha"
+    assert aligned(1).update(text, "the red house", pieces=pieces(text)).committed == "a"
+
+
+def test_words_ahead_are_a_guard_and_render_nothing_that_is_committed() -> None:
+    text = "a casa vermelha da esquina foi vendida"
+    step = aligned(1).update(text, "the red house", ahead=" on the corner was sold", pieces=pieces(text))
+    assert step.committed == "a casa vermelha"
+
+
+def test_punctuation_ends_the_neighbourhood() -> None:
+    text, source = "a casa vermelha da esquina", "the red house, on the corner"
+    assert aligned(9).update(text, source, pieces=pieces(text, source)).committed == "a casa vermelha"
+
+
+def test_sure_word_may_come_closer_to_the_end() -> None:
+    text = "a casa vermelha da esquina foi vendida"
+    sure = pieces(text, probability=0.95)
+    assert aligned().update(text, SOURCE, pieces=sure).committed == "a casa vermelha da esquina foi"
+
+
+def test_last_word_may_be_half_a_word() -> None:
+    text, source = "a casa", "the red house on the corner was sold yesterday evening"
+    assert aligned(1).update(text, source, pieces=pieces(text, source)).committed == "a"
+
+
+def test_what_follows_goes_on_from_what_is_committed() -> None:
+    clause = aligned()
+    clause.update("a casa vermelha", "the red house on the corner", pieces=pieces("a casa vermelha"))
+    text = "a casa vermelha da esquina foi vendida"
+    step = clause.update(text, SOURCE, pieces=pieces(text, begin=len(clause.committed)))
+    assert clause.committed == "a casa vermelha da"
+    assert step.committed == clause.committed.removeprefix("a casa")
