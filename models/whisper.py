@@ -23,7 +23,7 @@ from faster_whisper.tokenizer import (
 from faster_whisper.transcribe import get_suppressed_tokens
 
 from models import whisper_onnx
-from models.errors import InputError, UnavailableError
+from models.errors import InputError, TsuyakuError, UnavailableError
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples, Word
 from models.whisper_runtime import (
     FRAMES_PER_SECOND,
@@ -90,7 +90,12 @@ class WhisperRecognizer:
 
     def run(self, requests: Sequence[RecognitionRequest]) -> list[Hypothesis]:
         """What `models.scheduler` calls."""
-        return [self.recognize(request) for request in requests]
+        try:
+            return [self.recognize(request) for request in requests]
+        except TsuyakuError:
+            raise
+        except Exception as error:  # runtimes raise classes of their own, derived from Exception alone
+            raise UnavailableError("engine-failed", f"Whisper failed ({type(error).__name__}).") from error
 
     def identify(self, audio: Samples) -> Mapping[str, float]:
         return self._runtime.identify(self._encode(audio, self._context.seconds(len(audio) / SAMPLE_RATE)))

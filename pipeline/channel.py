@@ -23,6 +23,11 @@ class Channel(Generic[Item]):
         return len(self._items)
 
     @property
+    def waiting(self) -> tuple[Item, ...]:
+        """What has not been read, the oldest first."""
+        return tuple(self._items)
+
+    @property
     def closed(self) -> bool:
         return self._closed
 

@@ -84,8 +84,9 @@ class Miss(Event, frozen=True, kw_only=True):
 class Trace(Event, frozen=True, kw_only=True):
     """Where the time of one clause went. captured → committed → translated → spoken, each absolute.
 
-    `stages` holds, by name, the wait and the work in ms: their sum and the gaps of `unaccounted_ms` make
-    `end_to_end_ms`, which runs from the end of the clause's last word to the whole of its translation.
+    `stages` holds, by name, the wait and the work in ms. Those of `recognise` and `translate` and the gaps of
+    `unaccounted_ms` make `end_to_end_ms`, which runs from the end of the clause's last word to the whole of its
+    translation. `speak` is its first stretch of speech, which may begin before that; `spoken_ms` is when it sounds.
     """
 
     language: str

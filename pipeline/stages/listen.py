@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
+import numpy as np
+
+from models.protocols import SAMPLE_RATE, Samples
 from pipeline.audio import Stretch, ms
 from pipeline.channel import Channel
 from pipeline.events import Voice
@@ -20,10 +24,19 @@ async def listen(shared: Shared, gate: Gate, audio: Channel[Stretch], gated: Cha
             await shared.emit(Voice(emitted_ms=shared.clock.now_ms(), active=active, source_ms=ms(item.at)))
         await gated.put(item)
 
+    heard = 0
     async for stretch in audio:
-        for item in gate.process(stretch.samples):
-            await release(item)
-        await asyncio.sleep(0)
+        for samples in (*_silence(stretch.start - heard), stretch.samples):
+            for item in gate.process(samples):
+                await release(item)
+            await asyncio.sleep(0)
+        heard = stretch.end
     for item in gate.finish():
         await release(item)
     await gated.close()
+
+
+def _silence(samples: int) -> Iterator[Samples]:
+    """In place of live audio that was dropped unheard: what follows keeps its time."""
+    for begin in range(0, samples, SAMPLE_RATE):
+        yield np.zeros(min(SAMPLE_RATE, samples - begin), np.float32)

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from models.errors import UnavailableError
 from models.protocols import Hypothesis, RecognitionRequest
 from models.scheduler import Done
 from pipeline.audio import ms
@@ -23,6 +24,7 @@ from pipeline.words import TimedWord
 
 IDENTIFY_AFTER_S = 1.5  # of an utterance; shorter ones are identified when they end
 IDENTIFY_MS = 500.0
+FAILURES = 3  # passes in a row that may fail; an engine that fails more often is broken
 
 HandOn = Callable[[Committed], Awaitable[None]]
 
@@ -37,6 +39,7 @@ class Recognition:
         self._config = shared.config.recognise
         self._pace = StepControl(self._config.step_s, self._config.longest_s)
         self._segmenter = Segmenter(shared.config.segment)
+        self._failed = 0
 
     @property
     def segments(self) -> int:
@@ -89,20 +92,37 @@ class Recognition:
         else:
             await self._heard(live, language, await self._hypothesis(live, language), hold=hold)
 
-    async def _hypothesis(self, live: LiveUtterance, language: str) -> Done[Hypothesis]:
+    async def _hypothesis(self, live: LiveUtterance, language: str) -> Done[Hypothesis] | None:
+        """None where the engine failed and a later pass will hear the same audio. Raises `UnavailableError` where it
+        fails again and again."""
         live.utterance.longest_s = self._pace.longest_s
-        return await self._shared.engines.recognizer.submit(
-            self._briefed(live.utterance.request(language, closed=live.closed)),
-            deadline=self._shared.clock.deadline(self._shared.config.budgets.recognise),
-            key=None,
-        )
+        budget = self._shared.config.budgets.recognise
+        request = self._briefed(live.utterance.request(language, closed=live.closed))
+        while True:
+            deadline = self._shared.clock.deadline(budget)
+            try:
+                done = await self._shared.engines.recognizer.submit(request, deadline=deadline, key=None)
+            except UnavailableError as error:
+                self._failed += 1
+                if self._failed > FAILURES:
+                    raise
+                await self._shared.miss("recognise", "", self.segments, budget, 0, error.code)
+                if not live.closed:
+                    return None
+            else:
+                self._failed = 0
+                return done
 
     def _briefed(self, request: RecognitionRequest) -> RecognitionRequest:
         hotwords = self._shared.config.briefing.glossary.hotwords(request.language)
         return replace(request, hotwords=hotwords) if hotwords else request
 
-    async def _heard(self, live: LiveUtterance, language: str, done: Done[Hypothesis], *, hold: bool = False) -> None:
-        """What a pass found; `hold` keeps all of it tentative."""
+    async def _heard(
+        self, live: LiveUtterance, language: str, done: Done[Hypothesis] | None, *, hold: bool = False
+    ) -> None:
+        """What a pass found, if it did not fail; `hold` keeps all of it tentative."""
+        if done is None:
+            return
         end = live.utterance.audio.end
         update = live.utterance.apply(done.result, end, closed=live.closed, lull=live.lull, hold=hold)
         live.settled = live.lull

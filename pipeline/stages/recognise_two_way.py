@@ -56,15 +56,17 @@ class TwoWayRecognition(Recognition):
                 live.utterance.prime(prompts.get(language, ()))
             await self._heard(live, router.language, done, hold=not language)
 
-    async def _weigh(self, live: LiveUtterance) -> Done[Hypothesis]:
-        """Ask which language it is; the hypothesis of the likelier one."""
+    async def _weigh(self, live: LiveUtterance) -> Done[Hypothesis] | None:
+        """Ask which language it is; the hypothesis of the likelier one, None where a pass failed."""
         router = self._router
         if not router.forced:
             router.hear(await self._identify(live), live.seconds, closed=live.closed)
         if router.forced or router.plain:
             return await self._hypothesis(live, router.language)
         done = {code: await self._hypothesis(live, code) for code in router.between}
-        router.read({code: one.result for code, one in done.items()})
+        found = {code: one.result for code, one in done.items() if one is not None}
+        if len(found) == len(done):
+            router.read(found)
         return done[router.language]
 
     async def _take(self, live: LiveUtterance, update: Update, language: str, time: StageTime) -> None:

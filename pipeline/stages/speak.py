@@ -25,6 +25,8 @@ class SpeechIn:
         self._waiting = waiting
         self._playhead = playhead
         self._backlog = Backlog(shared.config.backlog)
+        self._begun: tuple[float, StageTime] | None = None
+        """when the speech of the present clause began, and what that took"""
 
     async def run(self) -> None:
         """Until the channel of phrases ends."""
@@ -33,7 +35,11 @@ class SpeechIn:
             live = self._shared.config.live
             behind = self._playhead.behind_s(self._shared.clock.now_ms()) if live else 0.0
             if phrase.first:
-                dropping = phrase.last and self._backlog.drops(behind, len(self._waiting))
+                self._begun = None
+                newer = sum(1 for waiting in self._waiting.waiting if waiting.first)
+                dropping = self._backlog.drops(behind, newer)
+                if dropping:
+                    await self._left_unspoken(phrase, behind)
             if dropping:
                 await self._drop(phrase)
                 continue
@@ -48,17 +54,15 @@ class SpeechIn:
         budget = self._shared.config.budgets.speak
         synthesizer = await self._shared.engines.voice(self._language)
         pieces = phrases(phrase.text)
-        first: tuple[float, StageTime] | None = None
         for number, piece in enumerate(pieces):
             done = await synthesizer.submit(SpeechRequest(piece, rate), deadline=self._shared.clock.deadline(budget))
             last = phrase.last and number == len(pieces) - 1
             begin = await self._emit(phrase, piece, done.result, rate, last=last)
-            first = first or (begin, stage_time(done))
-        spoken_ms, time = first or (None, None)
+            self._begun = self._begun or (begin, stage_time(done))
+            if number == 0:
+                await self._judge(phrase.item.clause.index, stage_time(done))
         if phrase.last:
-            await emit_trace(self._shared, self._language, phrase, spoken_ms, time)
-        if time is not None:
-            await self._judge(phrase.item.clause.index, time)
+            await emit_trace(self._shared, self._language, phrase, self._begun)
 
     async def _judge(self, segment: int, time: StageTime) -> None:
         actual, budget = time.queue_ms + time.compute_ms, self._shared.config.budgets.speak
@@ -90,6 +94,12 @@ class SpeechIn:
         )
         return begin
 
+    async def _left_unspoken(self, phrase: Phrase, behind_s: float) -> None:
+        allowed, segment = self._shared.config.backlog.drop_s * 1000, phrase.item.clause.index
+        await self._shared.miss(
+            "speak", self._language, segment, allowed, behind_s * 1000, "oldest clause left unspoken"
+        )
+
     async def _drop(self, phrase: Phrase) -> None:
         clause = phrase.item.clause
         now = self._shared.clock.now_ms()
@@ -103,11 +113,11 @@ class SpeechIn:
                 duration_ms=0,
                 play_ms=now,
                 rate=1,
-                last=True,
+                last=phrase.last,
                 dropped=True,
                 source_start_ms=ms(clause.start),
                 source_end_ms=ms(clause.end),
             )
         )
         if phrase.last:
-            await emit_trace(self._shared, self._language, phrase)
+            await emit_trace(self._shared, self._language, phrase, self._begun)

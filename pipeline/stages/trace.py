@@ -8,16 +8,17 @@ from pipeline.stages.shared import Phrase, Shared
 
 
 async def emit_trace(
-    shared: Shared, language: str, phrase: Phrase, spoken_ms: float | None = None, speak: StageTime | None = None
+    shared: Shared, language: str, phrase: Phrase, begun: tuple[float, StageTime] | None = None
 ) -> None:
-    """`spoken_ms`: when its speech began, None where it was not spoken."""
+    """`begun`: when its speech began to sound and what its first stretch took, None where it was not spoken."""
     clause = phrase.item.clause
     stages = {"recognise": phrase.item.recognised, "translate": phrase.translate}
     captured = ms(clause.end)
     total = phrase.translated_ms - captured
     known = sum(time.queue_ms + time.compute_ms for time in stages.values())
-    if speak is not None:
-        stages["speak"] = speak
+    spoken_ms: float | None = None
+    if begun is not None:
+        spoken_ms, stages["speak"] = begun
     await shared.emit(
         Trace(
             emitted_ms=shared.clock.now_ms(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from models.errors import UnavailableError
+from models.errors import TsuyakuError
 from models.protocols import TranslationRequest
 from models.scheduler import Superseded
 from pipeline.audio import ms
@@ -67,9 +67,7 @@ class TranslationTo:
             except Superseded:
                 superseded = True
                 continue
-            except UnavailableError as error:
-                if error.code == "pair-missing" and not self._committed_any:
-                    raise
+            except TsuyakuError as error:
                 await self._untranslated(clause, error)
                 continue
             await self._answered(item, open_, answer)
@@ -111,7 +109,7 @@ class TranslationTo:
         elif phrase.last:
             await emit_trace(self._shared, self._language, phrase)
 
-    async def _untranslated(self, clause: Clause, error: UnavailableError) -> None:
+    async def _untranslated(self, clause: Clause, error: TsuyakuError) -> None:
         """An engine failed, or the speaker changed to a language that it does not know: the session goes on, the clause
         closes with what is committed of it."""
         budget = self._shared.config.budgets.translate

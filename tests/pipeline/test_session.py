@@ -11,14 +11,20 @@ import numpy as np
 import pytest
 
 from models.briefing import Briefing
-from models.errors import UnavailableError
+from models.errors import InputError, UnavailableError
 from models.glossary import Glossary, Term
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples, TranslationRequest, Word
 from models.scheduler import Scheduler
+from pipeline.channel import Channel
+from pipeline.clock import Clock
 from pipeline.config import SessionConfig
 from pipeline.engines import Engines, SpeechRequest, Translated, TranslationEngine, Voiced
-from pipeline.events import AnyEvent, End, Miss, Speech, Trace, Translation, Words
+from pipeline.events import AnyEvent, End, Miss, Speech, StageTime, Trace, Translation, Voice, Words
+from pipeline.segment import Clause
 from pipeline.session import Session
+from pipeline.speak import Playhead
+from pipeline.stages.shared import Committed, Phrase, Shared
+from pipeline.stages.speak import SpeechIn
 
 from .test_stages import LoudnessDetector, sound
 
@@ -167,6 +173,95 @@ async def test_change_to_a_language_without_a_model_does_not_end_the_session() -
     assert {e.action for e in events if isinstance(e, Miss)} == {"pair-missing"}
     assert isinstance(events[-1], End)
     assert (events[-1].reason, events[-1].message) == ("pair-missing", "No model from Spanish.")
+
+
+class NotCatalogued(Upper):
+    """What `app.translation` raises for a language of which there is no model at all."""
+
+    def check(self, source: str, target: str) -> None:
+        if source == "cy":
+            raise InputError("pair-missing", "There is no model from Welsh.")
+
+
+@pytest.mark.parametrize("order", [["en", "cy", "en"], ["cy", "en", "en"]])
+async def test_language_without_any_model_ends_no_session_wherever_it_comes(order: list[str]) -> None:
+    spoken = iter(order)
+    identify = Scheduler[Samples, dict[str, float]]("identify", lambda: lambda b: [{next(spoken): 1.0} for _ in b])
+    session = Session(
+        replace(Rig(NotCatalogued()).engines(), identify=identify), replace(CONFIG, source_language="auto")
+    )
+    events = [event async for event in _fed(session, [*SPEECH, sound(2, False), sound(3, True)])]
+    english = "".join(e.committed for e in events if isinstance(e, Words) and e.language == "en")
+    assert english
+    assert final(events, "pt") == english.strip().upper()
+    assert isinstance(events[-1], End)
+    assert events[-1].reason == "pair-missing"
+
+
+async def test_audio_that_was_dropped_unheard_shifts_no_time() -> None:
+    """Twelve seconds arrive at once where three portions may wait; speech is only in the last two."""
+    session = Session(Rig().engines(), replace(CONFIG, live=True, capacity=3))
+    portions = [sound(1, False) for _ in range(10)] + [sound(1, True) for _ in range(2)]
+    for portion in portions:
+        await session.send(portion)
+    await session.finish()
+    events = [event async for event in session.events()]
+    assert any(isinstance(e, Miss) and e.stage == "capture" for e in events)
+    onset = next(e for e in events if isinstance(e, Voice) and e.active)
+    assert 9_500 < onset.source_ms < 10_500
+
+
+async def test_clause_of_several_phrases_is_left_unspoken_where_speech_is_far_behind() -> None:
+    """Its later phrases with it; each clause that is dropped is a miss."""
+    shared = Shared(Rig().engines(), replace(CONFIG, live=True), Clock(live=True))
+    waiting, playhead = Channel[Phrase](20), Playhead(at_ms=60_000)
+    clause = Clause(0, "en", "A clause.", 0, SAMPLE_RATE, closed=True)
+    time = StageTime(0, 0)
+    for number in range(2):
+        item = Committed(replace(clause, index=number), 0.0, time)
+        await waiting.put(Phrase(item, "Uma parte,", 0.0, time, first=True, last=False))
+        await waiting.put(Phrase(item, "e outra.", 0.0, time, first=False, last=True))
+    await waiting.close()
+    await SpeechIn(shared, "pt", waiting, playhead).run()
+    await shared.out.close()
+    events = [event async for event in shared.out]
+    spoken = [(e.segment, e.dropped, e.last) for e in events if isinstance(e, Speech)]
+    assert spoken == [(0, True, False), (0, True, True), (1, False, False), (1, False, True)]
+    assert [(e.segment, e.action) for e in events if isinstance(e, Miss)] == [(0, "oldest clause left unspoken")]
+    first, second = (e.spoken_ms for e in events if isinstance(e, Trace))
+    assert first is None
+    assert second == next(e.play_ms for e in events if isinstance(e, Speech) and not e.dropped)
+
+
+class Stumbling:
+    """A recogniser that fails in some of its passes."""
+
+    def __init__(self, failing: range) -> None:
+        self._failing = failing
+        self._passes = itertools.count()
+
+    def __call__(self, batch: Sequence[RecognitionRequest]) -> list[Hypothesis]:
+        if next(self._passes) in self._failing:
+            raise UnavailableError("engine-failed", "Whisper failed.")
+        return recognise(batch)
+
+
+async def recognised_by(engine: Stumbling) -> list[AnyEvent]:
+    engines = replace(Rig().engines(), recognizer=Scheduler("recognise", lambda: engine))
+    return [event async for event in _fed(Session(engines, CONFIG), SPEECH)]
+
+
+async def test_pass_that_fails_loses_nothing() -> None:
+    whole = await recognised_by(Stumbling(range(0)))
+    events = await recognised_by(Stumbling(range(1, 3)))
+    assert final(events, "pt") == final(whole, "pt")
+    assert [e.action for e in events if isinstance(e, Miss)] == ["engine-failed"] * 2
+    assert [e.reason for e in events if isinstance(e, End)] == ["end"]
+
+
+async def test_recogniser_that_fails_again_and_again_ends_the_session_and_says_so() -> None:
+    events = await recognised_by(Stumbling(range(1, 1000)))
+    assert [e.reason for e in events if isinstance(e, End)] == ["engine-failed"]
 
 
 class Failing(Upper):
