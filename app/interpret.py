@@ -7,7 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -36,7 +36,8 @@ class Outcome:
 
     end: End | None = None
     interrupted: bool = False
-    warnings: list[str] = field(default_factory=list[str])
+    truncated: str = ""
+    """a sentence where the source ended before it should"""
 
 
 class SpeechSink:
@@ -91,18 +92,27 @@ async def interpret(source: Source, engines: Engines, config: SessionConfig, sin
         finally:
             feeder.cancel()
             await asyncio.gather(feeder, return_exceptions=True)
-    if isinstance(source, MediaFile) and source.truncated:
-        outcome.warnings.append(source.truncated)
+    if isinstance(source, MediaFile):
+        outcome.truncated = source.truncated
     return outcome
 
 
 async def _feed(source: Source, session: Session, stop: asyncio.Event, *, paced: bool) -> None:
+    """Until the source ends or `stop` is set, also while the source gives nothing."""
+    blocks = aiter(paced_blocks(source) if paced else source)
+    stopped = asyncio.create_task(stop.wait())
     try:
-        async for samples in paced_blocks(source) if paced else source:
-            if stop.is_set():
+        while not stop.is_set():
+            following = asyncio.ensure_future(anext(blocks, None))
+            await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not following.done():
+                following.cancel()
+            elif (samples := following.result()) is None:
                 break
-            await session.send(samples)
+            else:
+                await session.send(samples)
     finally:
+        stopped.cancel()
         await session.finish()
 
 

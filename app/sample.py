@@ -9,6 +9,7 @@ import numpy as np
 import platformdirs
 
 from app.media import SpeechFile
+from models.errors import InputError
 from models.piper import PiperSynthesizer
 from models.store import Store
 
@@ -27,11 +28,16 @@ PAUSE_MS = 350
 def sample_path() -> Path:
     """The sample as a WAV file in the cache folder, spoken now where it is not there yet."""
     path = platformdirs.user_cache_path("tsuyaku", appauthor=False) / "sample-en.wav"
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(f".{os.getpid()}.part.wav")
-        speak_sample(partial)
-        partial.replace(path)
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial = path.with_suffix(f".{os.getpid()}.part.wav")
+            speak_sample(partial)
+            partial.replace(path)
+    except OSError as error:
+        raise InputError(
+            "cache-unwritable", f"{path.parent} cannot be written; set XDG_CACHE_HOME to another."
+        ) from error
     return path
 
 

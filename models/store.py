@@ -80,13 +80,15 @@ class Store:
 
     def verify(self, name: str) -> Path:
         """Hash every file again, whatever the stamp says."""
-        (self.root / name / STAMP).unlink(missing_ok=True)
-        return self.path(name)
+        with _disk_errors(self.root):
+            (self.root / name / STAMP).unlink(missing_ok=True)
+            return self.path(name)
 
     def remove(self, name: str) -> bool:
         """Delete an entry; False where it was not there."""
         self.catalog.entry(name)
-        with self._lock(name):
+        with _disk_errors(self.root), self._lock(name):
+            shutil.rmtree(self.root / f".{name}.partial", ignore_errors=True)
             folder = self.root / name
             if not folder.is_dir():
                 return False
@@ -295,9 +297,7 @@ def _write_stamp(entry: Entry, folder: Path) -> None:
 def _disk_errors(root: Path) -> Generator[None]:
     try:
         yield
-    except PermissionError as error:
-        raise InputError("cache-unwritable", f"{root} cannot be written; set TSUYAKU_MODELS to another.") from error
     except OSError as error:
         if error.errno in NO_ROOM:
             raise UnavailableError("disk-full", f"The disk of {root} is full; free some room and try again.") from error
-        raise
+        raise InputError("cache-unwritable", f"{root} cannot be written; set TSUYAKU_MODELS to another.") from error

@@ -42,8 +42,8 @@ class OnnxRuntime:
         self._languages = {token: tokenizer.id_to_token(token)[2:-2] for token in weights.config.lang_ids}
         self.mels = weights.arrays["encoder/conv1/weight"].shape[1]
         self.multilingual = weights.arrays["decoder/embeddings/weight"].shape[0] >= MULTILINGUAL_VOCABULARY
-        self._encoder = _session(_graph(path, "encoder", weights), threads)
-        self._decoder = _session(_graph(path, "decoder", weights), threads)
+        self._encoder = _whole_session(path, "encoder", weights, threads)
+        self._decoder = _whole_session(path, "decoder", weights, threads)
         heads, width = weights.heads("decoder"), weights.arrays["decoder/layer_norm/gamma"].shape[0]
         nothing = np.zeros((heads, 0, width // heads), np.float32)
         names = [f"{kind}_{layer}" for layer in range(weights.layers("decoder")) for kind in ("keys", "values")]
@@ -136,6 +136,18 @@ def _keep(content: bytes, path: Path) -> None:
     except OSError:
         with contextlib.suppress(OSError):
             unfinished.unlink()
+
+
+def _whole_session(path: Path, part: str, weights: whisper_weights.WhisperWeights, threads: int) -> Any:
+    """Of a graph that was kept and is damaged nothing is left: it is made again."""
+    graph = _graph(path, part, weights)
+    try:
+        return _session(graph, threads)
+    except UnavailableError:
+        if isinstance(graph, bytes):
+            raise
+        graph.unlink(missing_ok=True)
+        return _session(_graph(path, part, weights), threads)
 
 
 def _session(graph: Path | bytes, threads: int) -> Any:

@@ -180,8 +180,9 @@ def _report(outcomes: list[Outcome]) -> None:
     """Say what was not whole, and end with the status that it deserves."""
     status = 0
     for outcome in outcomes:
-        for warning in outcome.warnings:
-            typer.echo(f"tsuyaku: {warning}", err=True)
+        if outcome.truncated:
+            typer.echo(f"tsuyaku: {outcome.truncated} [file-truncated]", err=True)
+            status = 2
         if outcome.end is not None and outcome.end.reason != "end":
             typer.echo(f"tsuyaku: {outcome.end.message} [{outcome.end.reason}]", err=True)
             status = STATUS.get(outcome.end.reason, 3)

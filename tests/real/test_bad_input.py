@@ -97,10 +97,8 @@ def test_truncated_file_is_translated_as_far_as_it_goes_and_said(english: Record
     cut.write_bytes(whole[: len(whole) // 2])
     done = run("translate", cut, "--from", "en", "--format", "jsonl")
     assert committed(events(done.stdout), "words", "en").strip()
-    assert done.returncode == 0
-    assert done.stderr.startswith(b"tsuyaku: ")
+    assert_one_sentence(done, "file-truncated", 2)
     assert b"is truncated" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("option", ["-o", "--speak"])
@@ -182,6 +180,30 @@ def test_interrupt_writes_what_was_said(pace: list[str], english: Recording, tmp
     assert said.strip().endswith("[interrupted]")
     assert "Traceback" not in said
     assert "-->" in written.read_text("utf-8")
+
+
+def test_interrupt_ends_a_source_that_gives_nothing(english: Recording) -> None:
+    command = [TSUYAKU, "translate", "-", "--from", "en", "--format", "jsonl"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(bytes(64_000))
+        process.stdin.flush()
+        time.sleep(5)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr is not None
+        assert process.stderr.read().strip().endswith(b"[interrupted]")
+
+
+@pytest.mark.parametrize("place", ["/dev/null", "/proc/nothing"])
+@pytest.mark.parametrize(
+    "command", [("models", "pull", "whisper-base"), ("models", "remove", "whisper-base"), ("sample",)]
+)
+def test_cache_that_cannot_be_is_named(command: tuple[str, ...], place: str) -> None:
+    done = run(*command, TSUYAKU_MODELS=place, XDG_CACHE_HOME=place)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(b"[cache-unwritable]")
+    assert b"Traceback" not in done.stderr
 
 
 def test_second_interrupt_ends_at_once(english: Recording) -> None:

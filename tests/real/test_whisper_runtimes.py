@@ -98,6 +98,17 @@ def test_graphs_are_made_once_and_do_without_a_disk(tmp_path: Path, onnx: Whispe
     OnnxRuntime(tmp_path, text, threads=1)
 
 
+def test_damaged_graph_is_made_again(tmp_path: Path, audio: Samples) -> None:
+    for file in Store().ensure("whisper-base").iterdir():
+        if not file.name.endswith(".onnx"):
+            (tmp_path / file.name).symlink_to(file)
+    request = RecognitionRequest(audio, "en", closed=True)
+    whole = WhisperRecognizer(tmp_path).recognize(request)
+    for graph in tmp_path.glob("*.onnx"):
+        graph.write_bytes(graph.read_bytes()[:100_000])
+    assert WhisperRecognizer(tmp_path).recognize(request) == whole
+
+
 def test_what_makes_graphs_is_not_loaded_to_run_them(onnx: WhisperRecognizer) -> None:
     script = (
         "import sys; from models.store import Store; from models.whisper import WhisperRecognizer;"
