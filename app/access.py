@@ -37,6 +37,12 @@ class Limits:
     uplink_bytes_per_s: float = 160_000.0
     """five times real time, so that a resumed uplink catches up"""
     uplink_burst_bytes: float = 8_000_000.0
+    uplink_s_per_s: float = 5.0
+    """the same for audio as it is decoded, of which a packet may hold much in few bytes"""
+    uplink_burst_s: float = 250.0
+    wants_per_s: float = 2.0
+    """changes of what a client listens to, each of which may send it the whole history"""
+    wants_burst: float = 20.0
     messages_per_s: float = 250.0
     """five times real time in frames of 20 ms"""
     messages_burst: float = 5000.0

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import cast
 
+import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app import protocol
@@ -16,10 +17,12 @@ from app.broadcast import Member
 from app.direct import EXTENSION, Direct
 from app.frames import MAX_BINARY_BYTES, OpusUplink, Uplink
 from app.metrics import Metrics
-from app.protocol import CloseCode, Hello, ProtocolError, Role, decode_client, encode
+from app.protocol import CloseCode, Hello, ProtocolError, Role, Wanted, decode_client, encode
 from app.room import Room
 from app.rooms import Busy, Entry, Rooms
 from app.speaking import SpeakingChannel
+from models.protocols import SAMPLE_RATE
+from models.whisper import LANGUAGES
 
 PORTION_BYTES = 65_536  # that are written at once
 CONFIRM_SAMPLES = 8000  # of newly arrived audio before it is confirmed
@@ -45,6 +48,8 @@ class Connection:
         self._now = now
         self._messages = Bucket(limits.messages_per_s, limits.messages_burst)
         self._bytes = Bucket(limits.uplink_bytes_per_s, limits.uplink_burst_bytes)
+        self._seconds = Bucket(limits.uplink_s_per_s, limits.uplink_burst_s)
+        self._wants = Bucket(limits.wants_per_s, limits.wants_burst)
         self._changed = asyncio.Event()
         self._closing: CloseCode | None = None
         self._heard_at = now()
@@ -76,9 +81,11 @@ class Connection:
         self._entry, self._role = self._enter(hello)
         room = self._entry.room
         after = hello.resume.sequence if hello.resume and room.history.recovers(hello.resume) else 0
-        outbox = room.join(self._role, hello.wanted, after, self._wake)
+        wanted, unknown = self._served(hello.wanted)
+        outbox = room.join(self._role, wanted, after, self._wake)
         self._member = Member(self._role, outbox, self._close, self._check)
         await self._socket.send_text(encode(self._welcome(hello)))
+        self._refuse_languages(unknown)
         if self._role == "host":
             outbox.tell(encode(self._rooms.links(self._entry)))
         room.admit(self._member)
@@ -220,7 +227,11 @@ class Connection:
                     room.heard_late(self._member, message.capture_ms)
                 self._tell(protocol.Pong(id=message.id))
             case protocol.Want():
-                room.follow(self._member, message.wanted)
+                if not self._wants.take(1, self._heard_at):
+                    raise ProtocolError(CloseCode.FLOOD, "too many changes of what is wanted")
+                wanted, unknown = self._served(message.wanted)
+                self._refuse_languages(unknown)
+                room.follow(self._member, wanted)
             case protocol.Start():
                 self._start(message, room)
             case protocol.Stop():
@@ -236,6 +247,10 @@ class Connection:
 
     def _start(self, start: protocol.Start, room: Room) -> None:
         self._must_speak()
+        unknown = {start.language, *start.candidates} - {"auto", *LANGUAGES}
+        if unknown:
+            self._refuse_languages(unknown)
+            return
         channel = room.find_channel(start.key)
         if channel is None:
             channel = self._open(start, room)
@@ -269,6 +284,8 @@ class Connection:
             raise ProtocolError(CloseCode.MALFORMED, "audio frame too large")
         kind = OpusUplink if frame[:1] == bytes([OpusUplink.KIND]) else Uplink
         uplink = kind.decode(frame)
+        if not self._seconds.take(len(uplink) / SAMPLE_RATE, self._heard_at):
+            raise ProtocolError(CloseCode.FLOOD, "too much audio")
         channel = room.channel(uplink.channel)
         if channel is None or channel.holder is not self._member:
             return  # it ended or was taken over while the frame was under way
@@ -288,6 +305,18 @@ class Connection:
         if self._role != "host":
             self._refuse("host-only", "Only the host of the room can do this.")
         return self._role == "host"
+
+    def _served(self, wanted: Wanted) -> tuple[Wanted, set[str]]:
+        """What of it this server can do, and the languages that it cannot."""
+        known = set(self._languages)
+        captions = tuple(code for code in wanted.captions if code in known)
+        voices = tuple(code for code in wanted.voices if code in known)
+        unknown = {*wanted.captions, *wanted.voices} - known
+        return msgspec.structs.replace(wanted, captions=captions, voices=voices), unknown
+
+    def _refuse_languages(self, codes: set[str]) -> None:
+        if codes:
+            self._refuse("unknown-language", f"This server does not know {', '.join(sorted(codes))}.")
 
     def _refuse(self, code: str, message: str) -> None:
         self._tell(protocol.Refused(code=code, message=message))  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from models.protocols import SAMPLE_RATE, Samples
 
 MAX_BINARY_BYTES = 65_536  # about 2 s of uplink audio
 OPUS_PACKET_SAMPLES = SAMPLE_RATE // 50  # 20 ms, in every packet
+MAX_PACKETS = 100  # in an uplink frame: 2 s
 
 
 def pack_packets(packets: Iterable[bytes]) -> bytes:
@@ -61,7 +62,14 @@ class OpusUplink(msgspec.Struct, frozen=True):
         _, _, channel, sequence, position = cls.HEADER.unpack_from(frame)
         if position >= 1 << 53:
             raise ProtocolError(CloseCode.MALFORMED, "malformed audio position")
-        return cls(channel, sequence, position, tuple(unpack_packets(frame[cls.HEADER.size :])))
+        packets = unpack_packets(frame[cls.HEADER.size :])
+        if len(packets) > MAX_PACKETS:
+            raise ProtocolError(CloseCode.MALFORMED, "too many audio packets in a frame")
+        return cls(channel, sequence, position, tuple(packets))
+
+    def __len__(self) -> int:
+        """Samples."""
+        return len(self.packets) * OPUS_PACKET_SAMPLES
 
 
 class Uplink(msgspec.Struct, frozen=True):
@@ -92,6 +100,10 @@ class Uplink(msgspec.Struct, frozen=True):
             raise ProtocolError(CloseCode.MALFORMED, "malformed audio position")
         samples = np.frombuffer(frame, "<i2", offset=cls.HEADER.size).astype(np.float32) / np.float32(32768)
         return cls(channel, sequence, position, samples)
+
+    def __len__(self) -> int:
+        """Samples."""
+        return len(self.samples)
 
 
 class Voice(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ from app.protocol import CloseCode, ProtocolError
 from models.protocols import SAMPLE_RATE, Samples
 
 RATE = 48_000  # Hz, at which FFmpeg's decoder answers
+_PACKET_SAMPLES = RATE // 50
 BIT_RATE = 24_000  # speech is transparent to most at 24 kbit/s mono
 
 
@@ -61,11 +62,13 @@ class UplinkDecoder:
         self._ready = np.zeros(SAMPLE_RATE // 25, np.float32)
 
     def decode(self, packets: Iterable[bytes]) -> Samples:
-        """Raises `ProtocolError` where a packet is no Opus."""
+        """Raises `ProtocolError` where a packet is no Opus, or does not last 20 ms."""
         count = 0
+        parts = [self._ready]
         for packet in packets:
             count += OPUS_PACKET_SAMPLES
-            self._ready = np.concatenate([self._ready, *self._decode(packet)])
+            parts += self._decode(packet)
+        self._ready = np.concatenate(parts)
         self._ready = np.pad(self._ready, (0, max(0, count - len(self._ready))))
         samples, self._ready = self._ready[:count], self._ready[count:]
         return samples
@@ -75,6 +78,8 @@ class UplinkDecoder:
             frames = self._decoder.decode(av.Packet(packet))
         except (av.error.FFmpegError, ValueError) as error:
             raise ProtocolError(CloseCode.MALFORMED, "not an Opus packet") from error
+        if sum(frame.samples for frame in frames) != _PACKET_SAMPLES:
+            raise ProtocolError(CloseCode.MALFORMED, "an Opus packet that does not last 20 ms")
         return [self._resampler.resample_chunk(_mono(frame)) for frame in frames]
 
 

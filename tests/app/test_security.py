@@ -10,9 +10,11 @@ import pytest
 import websockets
 
 from app.access import Limits
-from app.frames import MAX_BINARY_BYTES, Uplink
+from app.frames import MAX_BINARY_BYTES, OpusUplink, Uplink, unpack_packets
+from app.opus import encode
 from app.pages import HEADERS, Pages
 from app.server import ServerOptions
+from models.protocols import SAMPLE_RATE
 from tests.app.serving import SPEECH, Served, hello, serving
 
 
@@ -206,6 +208,65 @@ async def test_flooding_client_is_cut_off_and_others_go_on(limits: Limits, frame
             assert await refused(served, greeting(room["speaker"]), *[frame] * 60) == 4429
             await other.send("ping", id=1)
             await other.until("pong")
+
+
+@pytest.mark.parametrize("packet", [b"\x08", b"\x18"], ids=["20 ms", "60 ms"])
+async def test_frame_of_many_packets_harms_nobody(packet: bytes) -> None:
+    """A byte that decodes to silence: 21,800 of them would be minutes of it."""
+    frame = OpusUplink(1, 0, 0, (packet,) * 21_800).encode()
+    assert len(frame) <= MAX_BINARY_BYTES
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["listener"]) as other, served.connect(room["speaker"]) as speaker:
+            await speaker.start()
+            await speaker.socket.send(frame)
+            await other.send("ping", id=1)
+            await other.until("pong")
+            assert await speaker.closed() == 4400
+
+
+async def test_more_audio_than_anybody_says_is_a_flood_however_few_its_bytes() -> None:
+    packet = unpack_packets(encode(bytes(640), SAMPLE_RATE))[0]
+    async with serving(Limits(uplink_burst_s=10, uplink_s_per_s=1)) as served:
+        room = await served.room()
+        async with served.connect(room["speaker"]) as speaker:
+            channel = (await speaker.start())["channel"]
+            with contextlib.suppress(websockets.ConnectionClosed):
+                for number in range(20):
+                    await speaker.socket.send(OpusUplink(channel, number, number * 32_000, (packet,) * 100).encode())
+            assert await speaker.closed() == 4429
+
+
+async def test_language_that_nobody_offers_is_refused_and_costs_nothing() -> None:
+    async with serving() as served:
+        room = await served.room()
+        entry, _ = served.server.rooms.find(room["host"]) or (None, None)
+        assert entry
+        async with served.connect(room["listener"], ["pt", "xq"], ["xr"]) as listener:
+            assert (await listener.until("refused"))["code"] == "unknown-language"
+            await listener.send("want", wanted={"captions": ["xs", "es"], "voices": []})
+            assert "xs" in (await listener.until("refused"))["message"]
+            await listener.send("ping", id=1)
+            await listener.until("pong")
+            (member,) = entry.room.members
+            assert member.outbox.wanted.captions == ("es",)
+
+
+@pytest.mark.parametrize("asked", [{"language": "xq"}, {"language": "auto", "candidates": ["en", "xq"]}])
+async def test_nobody_speaks_a_language_that_cannot_be_recognised(asked: dict[str, object]) -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with served.connect(room["speaker"]) as speaker:
+            await speaker.send("start", key="key-of-the-channel", **asked)
+            assert (await speaker.until("refused"))["code"] == "unknown-language"
+            await speaker.start()
+
+
+async def test_who_asks_for_something_else_all_the_time_is_cut_off() -> None:
+    wants = [json.dumps({"type": "want", "wanted": {"captions": [code]}}) for code in ("pt", "es") * 20]
+    async with serving() as served:
+        room = await served.room()
+        assert await refused(served, greeting(room["listener"]), *wants) == 4429
 
 
 async def test_reader_that_takes_nothing_slows_nobody_and_is_cut_off() -> None:
