@@ -174,6 +174,45 @@ def test_text_is_saved(server: Running, browser: Browser, kind: str) -> None:
             assert "00:00:03,000 --> 00:00:0" in text
 
 
+def test_saved_times_are_those_of_the_room(server: Running, browser: Browser) -> None:
+    """A channel that was opened a minute after the first one, whose own clock begins anew."""
+    later = {"channel": 2, "language": "en"}
+    log = [
+        *conversation(),
+        {"type": "opened", "sequence": 901, **later, "name": "", "room_ms": 60_000},
+        {
+            "type": "words",
+            "sequence": 902,
+            **later,
+            "text": " Goodbye.",
+            "start_ms": 500,
+            "end_ms": 900,
+            "emitted_ms": 1500,
+        },
+        caption(903, 0, " Adeus.", channel=2, start_ms=500, end_ms=900),
+    ]
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        play(page, log)
+        page.goto(address(server, "listen"))
+        evaluates(page, "!!window.tsuyaku && document.querySelector('.flow').innerText.includes('Adeus')")
+        page.click("#save")
+        page.get_by_label("Both", exact=True).check()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="SRT").click()
+        cues = Path(download.value.path()).read_text("utf-8").strip().split("\n\n")
+        assert "Adeus." in cues[-1]
+        assert "00:01:00,500 --> " in cues[-1]
+
+
+def test_who_makes_a_room_chooses_how_long_its_text_is_kept_in_words(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, locale="en-GB") as pages:
+        page = pages.page(server.url)
+        page.wait_for_selector("#speak")
+        options = page.locator("option").all_text_contents()
+        assert {"1 hour", "24 hours"} <= set(options)
+
+
 def test_tokens_stay_in_the_page(server: Running, browser: Browser) -> None:
     room = server.post("api/rooms")
     with watched(browser, server.url) as pages:

@@ -42,8 +42,15 @@ def test_one_phone_shows_and_speaks_the_other_language(server: Running, table: B
         evaluates(page, "tsuyaku.text('pt').length > 20 && tsuyaku.text('en').length > 20", 120)
         assert page.locator(".half.theirs").get_attribute("lang") == "pt"
         evaluates(page, "document.querySelector('.half.theirs .flow').innerText.trim() !== ''")
-        evaluates(page, f"tsuyaku.playback.energy > {AUDIBLE}", 90)
+        page.evaluate(
+            "window.loudest = 0; setInterval(() => { if (tsuyaku.speaking.active)"
+            " window.loudest = Math.max(window.loudest, tsuyaku.playback.energy); }, 20)"
+        )
+        page.wait_for_timeout(5000)
+        assert page.evaluate("tsuyaku.speaking.active") == "mine"
         page.click("#talk-mine")
+        evaluates(page, f"tsuyaku.playback.energy > {AUDIBLE}", 90)
+        assert page.evaluate("window.loudest") == 0, "the microphone heard the loudspeaker"
         evaluates(page, "tsuyaku.playback.energy === 0", 120)
         page.screenshot(path=OUT / "talk-phone-conversation.png")
         page.locator(".half.theirs").get_by_role("button", name="Repetir").click()

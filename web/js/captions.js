@@ -14,8 +14,8 @@ export const RECENT = 32;
  * @typedef {{id: string, channel: number, number: number, order: number, start: number, end: number,
  *   texts: Map<string, Rendering>}} Segment
  * @typedef {{language: string, name: string, open: boolean, talking: boolean, words: Word[], pieces: Piece[],
- *   cuts: Map<number, number>, cut: number}} Channel `pieces` are single words; `cuts` holds where those of a segment end,
- *   `cut` the end of the last one
+ *   cuts: Map<number, number>, cut: number, roomMs: number}} Channel `pieces` are single words; `cuts` holds where those of a
+ *   segment end, `cut` the end of the last one; `roomMs` is when it was opened, since the room's first one
  * @typedef {{text: string, end: number, exact: boolean}} Piece `exact`: an event ended with it
  */
 
@@ -57,7 +57,7 @@ export class Captions {
     }
     switch (message.type) {
       case "opened":
-        Object.assign(this._channel(message.channel), { language: message.language, name: message.name, open: true });
+        Object.assign(this._channel(message.channel), { language: message.language, name: message.name, open: true, roomMs: message.room_ms ?? 0 });
         break;
       case "closed":
         Object.assign(this._channel(message.channel), { open: false, talking: false });
@@ -89,7 +89,7 @@ export class Captions {
   _channel(number) {
     let channel = this.channels.get(number);
     if (!channel) {
-      channel = { language: "", name: "", open: true, talking: false, words: [], pieces: [], cuts: new Map(), cut: 0 };
+      channel = { language: "", name: "", open: true, talking: false, words: [], pieces: [], cuts: new Map(), cut: 0, roomMs: 0 };
       this.channels.set(number, channel);
     }
     return channel;

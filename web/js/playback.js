@@ -34,6 +34,8 @@ export class Playback {
     this._last = new Map();
     this._queue = Promise.resolve();
     this._generation = 0;
+    /** @type {[Voice, number, Float32Array][] | null} what waits while nothing may sound */
+    this._held = null;
   }
 
   /** To be called from a tap: browsers let sound begin only then. */
@@ -58,7 +60,19 @@ export class Playback {
     void this.context?.suspend();
   }
 
+  /** What comes waits until it is let go. @param {boolean} on */
+  hold(on) {
+    if (on) {
+      this._held ??= [];
+      return;
+    }
+    const held = this._held ?? [];
+    this._held = null;
+    for (const frame of held) this._play(...frame);
+  }
+
   clear() {
+    if (this._held) this._held = [];
     this._generation += 1;
     this._node?.port.postMessage({ clear: true });
     this._streams.clear();
@@ -99,6 +113,10 @@ export class Playback {
    */
   _play(voice, rate, raw) {
     if (!this.on || !this.context || !this._node) return;
+    if (this._held) {
+      this._held.push([voice, rate, raw]);
+      return;
+    }
     const key = `${voice.channel}/${voice.segment}/${voice.language}`;
     let samples = this._resampled(key, rate, raw);
     if (voice.last) {

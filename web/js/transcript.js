@@ -8,7 +8,7 @@ const LINES = 2;
 const SHORTEST_MS = 1000;
 
 /**
- * @typedef {{start: number, end: number, channel: number, texts: [string, string][]}} Line clock of its channel, ms
+ * @typedef {{start: number, end: number, channel: number, texts: [string, string][]}} Line clock of the room, ms
  * @typedef {"txt" | "srt" | "vtt" | "json"} Format
  */
 
@@ -22,6 +22,7 @@ export function lines(captions, language, which) {
   if (which === "source" && captions.segments.length === 0) return sentences(captions);
   return captions.segments
     .map((segment) => {
+      const begin = captions.channels.get(segment.channel)?.roomMs ?? 0;
       const source = captions.source(segment);
       const target = segment.texts.get(language)?.text.trim() ?? "";
       const from = captions.sourceLanguage(segment);
@@ -31,27 +32,28 @@ export function lines(captions, language, which) {
       if (which !== "source" && target && !(which === "both" && segment.texts.get(language)?.same && source)) {
         texts.push([language, target]);
       }
-      return { start: segment.start, end: segment.end, channel: segment.channel, texts };
+      return { start: begin + segment.start, end: begin + segment.end, channel: segment.channel, texts };
     })
-    .filter((line) => line.texts.length > 0);
+    .filter((line) => line.texts.length > 0)
+    .sort((a, b) => a.start - b.start);
 }
 
 /** What was said where nothing is translated here. @param {import("./captions.js").Captions} captions */
 function sentences(captions) {
   /** @type {Line[]} */
   const made = [];
-  for (const [channel, { words }] of captions.channels) {
+  for (const [channel, { words, roomMs }] of captions.channels) {
     let open = false;
     for (const { text, language, start, end } of words) {
       const last = made.at(-1);
       if (last && open) {
-        last.end = end;
+        last.end = roomMs + end;
         last.texts = [[language, `${last.texts[0]?.[1] ?? ""}${text}`]];
-      } else made.push({ start, end, channel, texts: [[language, text.trimStart()]] });
+      } else made.push({ start: roomMs + start, end: roomMs + end, channel, texts: [[language, text.trimStart()]] });
       open = !STOP.test(text);
     }
   }
-  return made;
+  return made.sort((a, b) => a.start - b.start);
 }
 
 /**

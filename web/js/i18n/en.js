@@ -98,7 +98,6 @@ export default {
   "start.terms": "Terms: a TOML, CSV or TBX file",
   "start.keep": "Keep the text after the end",
   "start.keep.none": "not at all",
-  "start.keep.hours": "{h}",
   "speak.overlay": "Overlay for OBS or a projector",
   "speak.code": "Room code: {code}",
   "speak.pending": "{s} s of your speech are safe here and will be sent.",

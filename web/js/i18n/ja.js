@@ -98,7 +98,6 @@ export default {
   "start.terms": "用語集：TOML、CSV、TBXのファイル",
   "start.keep": "終了後の文字の保存",
   "start.keep.none": "しない",
-  "start.keep.hours": "{h}",
   "speak.overlay": "OBS・プロジェクター用の字幕",
   "speak.code": "ルームコード：{code}",
   "speak.pending": "{s}秒分の発言はここに保存され、後で送られます。",

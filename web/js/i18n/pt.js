@@ -98,7 +98,6 @@ export default {
   "start.terms": "Termos: um arquivo TOML, CSV ou TBX",
   "start.keep": "Guardar o texto depois do fim",
   "start.keep.none": "não",
-  "start.keep.hours": "{h}",
   "speak.overlay": "Legenda para OBS ou projetor",
   "speak.code": "Código da sala: {code}",
   "speak.pending": "{s} s da sua fala estão seguros aqui e serão enviados.",

@@ -2,7 +2,7 @@
 
 import { ApiError, createDemo, createRoom, info } from "../api.js";
 import { add, fill, h, select } from "../dom.js";
-import { INTERFACES, interfaceLanguage, setUp, t } from "../i18n/index.js";
+import { hours, INTERFACES, interfaceLanguage, setUp, t } from "../i18n/index.js";
 import { nativeName, ordered, preferred } from "../languages.js";
 import { apply, prefs, remember } from "../prefs.js";
 import { link } from "../room.js";
@@ -78,7 +78,7 @@ function options() {
   const code = h("input", { type: "text", maxlength: 32, autocomplete: "off", oninput: () => (asked.code = code.value.trim()) });
   const keep = select(
     t("start.keep"),
-    [["0", t("start.keep.none")], ["3600", t("start.keep.hours", { h: 1 })], ["86400", t("start.keep.hours", { h: 24 })]],
+    [["0", t("start.keep.none")], ...[3600, 86400].map((s) => /** @type {[string, string]} */ ([String(s), hours(s)]))],
     String(asked.keep_s),
     (value) => (asked.keep_s = Number(value)),
   );

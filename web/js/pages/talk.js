@@ -169,6 +169,7 @@ function middle() {
     each ? button(t("speak.invite"), () => sheet(t("speak.invite"), t("close"), invite), { icon: "people", quiet: true }) : toggle(t("talk.auto"), automatic, (on) => {
       automatic = on;
       speaking.active = "";
+      playback.hold(false);
       if (on && !speaking.channels.has("auto")) speaking.open("auto", { language: "auto", candidates });
       draw();
     }, "automatic"),
@@ -187,8 +188,11 @@ function toggleTalk(half) {
     const box = /** @type {HTMLInputElement | null} */ (document.getElementById("automatic"));
     if (box) box.checked = false;
   }
-  if (speaking.active === half.which) speaking.active = "";
-  else {
+  if (speaking.active === half.which) {
+    speaking.active = "";
+    playback.hold(false);
+  } else {
+    playback.hold(true); // the microphone would hear it
     playback.clear(); // who begins to speak is not talked over
     soundedAt = -Infinity;
     if (!speaking.channels.has(half.which)) speaking.open(half.which, { language: half.code, name });
@@ -197,7 +201,7 @@ function toggleTalk(half) {
   draw();
 }
 
-/** The microphone hears nothing while the loudspeaker speaks. */
+/** The microphone hears nothing while the loudspeaker speaks; with a button it is the loudspeaker that waits. */
 function listen() {
   if (!started || !automatic) return;
   const active = sounding() ? "" : "auto";
@@ -259,6 +263,7 @@ async function stop() {
   started = automatic = false;
   speaking.active = "";
   halves = [];
+  playback.hold(false);
   playback.stop();
   awake.release();
   await speaking.stop();
