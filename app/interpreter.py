@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from prometheus_client.registry import Collector
@@ -37,6 +37,8 @@ class Interpreter:
     briefing: Briefing = NO_BRIEFING
     collectors: tuple[Collector, ...] = ()
     """figures of the engines, for `/metrics`"""
+    alone: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """those of `pairs` for which nothing stands in where Llama does not answer"""
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -120,7 +122,18 @@ def interpreter(settings: Settings, store: Store | None = None) -> Interpreter:
     )
     shared = replace(engines, translator=RoomTranslation(engines.translator))
     pairs = translation_pairs(store, anything=settings.translator == "llama")
-    return Interpreter(shared, preset, pairs, briefing(settings), _collectors(engines.translator))
+    translator = engines.translator
+    return Interpreter(shared, preset, pairs, briefing(settings), _collectors(translator), _alone(translator, pairs))
+
+
+def _alone(translator: TranslationEngine, pairs: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    if not isinstance(translator, LlamaTranslation):
+        return {}
+    found = {
+        source: tuple(target for target in targets if translator.hedged.alone(source, target))
+        for source, targets in pairs.items()
+    }
+    return {source: targets for source, targets in found.items() if targets}
 
 
 def _collectors(translator: TranslationEngine) -> tuple[Collector, ...]:

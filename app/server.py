@@ -185,6 +185,7 @@ class Server:
                 "voices": languages,
                 "sources": list(self.interpreter.pairs),
                 "pairs": self.interpreter.pairs,
+                "alone": self.interpreter.alone,
                 "demo": {"language": SAMPLE_LANGUAGE},
                 "retention": RETENTION_S,
                 "ready": self.ready,

@@ -46,6 +46,16 @@ def test_text_moves_up_by_whole_lines_and_never_down(server: Running, browser: B
         assert all(float(offset).is_integer() for offset in offsets)
 
 
+def test_pair_that_is_llamas_alone_is_said_while_it_is_spoken(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        page.route("**/api/info", lambda route: route.fulfill(json={**route.fetch().json(), "alone": {"en": ["pt"]}}))
+        script = show(page, server, "listen")
+        page.get_by_text("Only Llama translates").wait_for()
+        script.say({"type": "closed", "sequence": 900, "channel": 1, "code": "end", "message": ""})
+        page.get_by_text("Only Llama translates").wait_for(state="detached")
+
+
 def test_lines_hold_no_more_than_is_read_at_a_glance(server: Running, browser: Browser) -> None:
     with watched(browser, server.url, viewport=SIZES["desktop"]) as pages:
         page = pages.page()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from app.interpreter import interpreter
+from app.settings import resolve
 from tests.conftest import Recording
 from tests.real.test_translate import committed, events, run
 
@@ -24,3 +26,10 @@ def test_pair_that_only_llama_has_is_said_to_need_a_server(english: Recording) -
     done = run("translate", english.path, "--from", "en", "--to", "hi", "--format", "jsonl", *NOWHERE)
     assert done.returncode == 3
     assert b"tsuyaku llama serve" in done.stderr
+
+
+def test_pages_are_told_which_pairs_are_llamas_alone() -> None:
+    made = interpreter(resolve({"translator": "llama", "llama_url": "http://127.0.0.1:9/v1"}).settings)
+    assert "ja" in made.alone["en"]
+    assert "pt" not in made.alone["en"]
+    assert interpreter(resolve({}).settings).alone == {}

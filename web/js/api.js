@@ -1,9 +1,9 @@
 // The few things that are asked over HTTP: what the server can do, a new room, the recording.
 
-/** @typedef {{address: string, languages: string[], voices: string[], sources: string[], demo: {language: string} | null}} Info */
+/** @typedef {{address: string, languages: string[], voices: string[], sources: string[], alone: Record<string, string[]>, demo: {language: string} | null}} Info */
 
 /** @type {Info} */
-const UNKNOWN = { address: "", languages: ["en", "pt", "ja", "es", "fr", "de"], voices: [], sources: [], demo: { language: "en" } };
+const UNKNOWN = { address: "", languages: ["en", "pt", "ja", "es", "fr", "de"], voices: [], sources: [], alone: {}, demo: { language: "en" } };
 
 /** Why a request did not succeed: `code` is the server's, `busy` where it is full, `server` where nothing answered. */
 export class ApiError extends Error {

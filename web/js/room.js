@@ -248,6 +248,11 @@ export class Room {
   }
 
   /** @param {string} id */
+  told(id) {
+    return this.notices.querySelector(`[data-id="${id}"]`) !== null;
+  }
+
+  /** @param {string} id */
   untell(id) {
     this.notices.querySelector(`[data-id="${id}"]`)?.remove();
   }

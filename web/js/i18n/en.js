@@ -28,6 +28,7 @@ export default {
   "listen.history": "What was said before",
   "listen.newest": "Back to now",
   "listen.more": "More languages",
+  "listen.alone": "Only Llama translates between these languages here. Where it does not answer, captions wait for it.",
   "listen.not-offered": "{wanted} is not offered here. You are reading {shown}.",
   "voice.on": "Listen",
   "voice.off": "Mute the voice",

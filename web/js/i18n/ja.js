@@ -28,6 +28,7 @@ export default {
   "listen.history": "これまでの発言",
   "listen.newest": "最新に戻る",
   "listen.more": "ほかの言語",
+  "listen.alone": "この言語の組み合わせはLlamaだけが翻訳します。応答がない間、字幕は待ちます。",
   "listen.not-offered": "{wanted}はここでは使えません。{shown}で表示しています。",
   "voice.on": "音声で聞く",
   "voice.off": "音声を止める",

@@ -28,6 +28,7 @@ export default {
   "listen.history": "O que foi dito antes",
   "listen.newest": "Voltar ao agora",
   "listen.more": "Mais línguas",
+  "listen.alone": "Aqui, só o Llama traduz entre estes idiomas. Se ele não responder, as legendas esperam por ele.",
   "listen.not-offered": "{wanted} não está disponível aqui. Você está lendo em {shown}.",
   "voice.on": "Ouvir",
   "voice.off": "Silenciar a voz",

@@ -1,5 +1,6 @@
 // Captions first; the voice, the text so far and the colours are one tap away.
 
+import { info } from "../api.js";
 import { Announcer } from "../announcer.js";
 import { button, fill, h, relabel, sheet, toggle } from "../dom.js";
 import { History } from "../history.js";
@@ -23,6 +24,12 @@ let language = asked || prefs.reads || preferred()[0] || "en";
 let withVoice = false;
 let withSource = true;
 const opus = await opusWorks();
+/** @type {Record<string, string[]>} */
+let alone = {};
+void info().then((facts) => {
+  alone = facts.alone;
+  tellAlone();
+});
 
 const room = new Room(wanted(), {
   message: take,
@@ -115,6 +122,15 @@ function take(message) {
   else if (message.type === "lag") panel.add(message, room.connection.oneWay);
   else if (message.type === "opened" && room.demo && room.isLive(message)) original.play(new URL("api/sample.wav", document.baseURI));
   else if (message.type === "ended") over();
+  if (message.type === "opened" || message.type === "closed" || message.type === "words") tellAlone();
+}
+
+/** Nothing stands in for Llama between these languages: who reads should know why captions may wait. */
+function tellAlone() {
+  const spoken = [...room.captions.channels.values()].filter(({ open }) => open);
+  const only = spoken.some((channel) => alone[channel.words.at(-1)?.language ?? channel.language]?.includes(language));
+  if (!only) room.untell("alone");
+  else if (!room.told("alone")) room.tell("alone", "listen.alone");
 }
 
 /** No other language can be had now, and nothing will be spoken. */
@@ -151,6 +167,7 @@ function change(code, chosen = true) {
   document.title = `${nativeName(code)} · Tsuyaku`;
   playback.clear();
   room.connection.want(wanted());
+  tellAlone();
   history.show(code);
   announcer.show(code);
   roll.show(code);
