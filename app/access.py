@@ -26,6 +26,8 @@ class Limits:
     channels_per_room: int = 8
     channels: int = 16
     """that speak at once; each costs the recogniser a good part of a core"""
+    languages_per_room: int = 16
+    """that are listened to at once; each is a translation of every clause"""
     code_attempts_per_minute: float = 12.0
     """at the code of one room, wrong ones"""
     downloads_per_minute: float = 60.0

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import cast
 
 import msgspec
@@ -81,11 +82,11 @@ class Connection:
         self._entry, self._role = self._enter(hello)
         room = self._entry.room
         after = hello.resume.sequence if hello.resume and room.history.recovers(hello.resume) else 0
-        wanted, unknown = self._served(hello.wanted)
-        outbox = room.join(self._role, wanted, after, self._wake)
+        granted = self._grant(hello.wanted, room, Wanted())
+        outbox = room.join(self._role, granted.wanted, after, self._wake)
         self._member = Member(self._role, outbox, self._close, self._check)
         await self._socket.send_text(encode(self._welcome(hello)))
-        self._refuse_languages(unknown)
+        self._refuse_languages(granted)
         if self._role == "host":
             outbox.tell(encode(self._rooms.links(self._entry)))
         room.admit(self._member)
@@ -229,9 +230,9 @@ class Connection:
             case protocol.Want():
                 if not self._wants.take(1, self._heard_at):
                     raise ProtocolError(CloseCode.FLOOD, "too many changes of what is wanted")
-                wanted, unknown = self._served(message.wanted)
-                self._refuse_languages(unknown)
-                room.follow(self._member, wanted)
+                granted = self._grant(message.wanted, room, self._member.outbox.wanted)
+                self._refuse_languages(granted)
+                room.follow(self._member, granted.wanted)
             case protocol.Start():
                 self._start(message, room)
             case protocol.Stop():
@@ -247,9 +248,8 @@ class Connection:
 
     def _start(self, start: protocol.Start, room: Room) -> None:
         self._must_speak()
-        unknown = {start.language, *start.candidates} - {"auto", *LANGUAGES}
-        if unknown:
-            self._refuse_languages(unknown)
+        if unknown := {start.language, *start.candidates} - {"auto", *LANGUAGES}:
+            self._refuse("unknown-language", f"This server does not recognise {_named(unknown)}.")
             return
         channel = room.find_channel(start.key)
         if channel is None:
@@ -306,20 +306,42 @@ class Connection:
             self._refuse("host-only", "Only the host of the room can do this.")
         return self._role == "host"
 
-    def _served(self, wanted: Wanted) -> tuple[Wanted, set[str]]:
-        """What of it this server can do, and the languages that it cannot."""
-        known = set(self._languages)
-        captions = tuple(code for code in wanted.captions if code in known)
-        voices = tuple(code for code in wanted.voices if code in known)
-        unknown = {*wanted.captions, *wanted.voices} - known
-        return msgspec.structs.replace(wanted, captions=captions, voices=voices), unknown
+    def _grant(self, wanted: Wanted, room: Room, before: Wanted) -> _Granted:
+        """What of it this server can do for a member that gives up `before`."""
+        unknown = {*wanted.captions, *wanted.voices}.difference(self._languages)
+        known = _without(wanted, unknown)
+        too_many = room.too_many(known, before)
+        return _Granted(_without(known, too_many), unknown, too_many)
 
-    def _refuse_languages(self, codes: set[str]) -> None:
-        if codes:
-            self._refuse("unknown-language", f"This server does not know {', '.join(sorted(codes))}.")
+    def _refuse_languages(self, granted: _Granted) -> None:
+        if granted.unknown:
+            self._refuse("unknown-language", f"This server does not know {_named(granted.unknown)}.")
+        if granted.too_many:
+            self._refuse(
+                "too-many-languages", f"This room is translated into as many as can be; not {_named(granted.too_many)}."
+            )
 
     def _refuse(self, code: str, message: str) -> None:
         self._tell(protocol.Refused(code=code, message=message))  # type: ignore[arg-type]
 
     def _tell(self, message: protocol.Message) -> None:
         self._member.outbox.tell(encode(message))
+
+
+@dataclass(frozen=True, slots=True)
+class _Granted:
+    """What can be listened to of what was asked for, and the languages that cannot."""
+
+    wanted: Wanted
+    unknown: set[str]
+    too_many: set[str]
+
+
+def _without(wanted: Wanted, languages: set[str]) -> Wanted:
+    captions = tuple(language for language in wanted.captions if language not in languages)
+    voices = tuple(language for language in wanted.voices if language not in languages)
+    return msgspec.structs.replace(wanted, captions=captions, voices=voices)
+
+
+def _named(languages: set[str]) -> str:
+    return ", ".join(sorted(languages))

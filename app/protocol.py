@@ -278,7 +278,7 @@ class Pong(Message, frozen=True, kw_only=True):
 class Refused(Message, frozen=True, kw_only=True):
     """A request was not granted and the connection goes on."""
 
-    code: Literal["host-only", "too-many-channels", "busy", "unknown-channel", "unknown-language", "engine"]
+    code: Literal["host-only", "too-many-channels", "busy", "unknown-language", "too-many-languages"]
     message: str
 
 

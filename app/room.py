@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -122,6 +123,14 @@ class Room:
         self.update_targets()
         self._state_changed()
 
+    def too_many(self, wanted: Wanted, before: Wanted | None = None) -> set[str]:
+        """Languages of `wanted` beyond what the room translates at once; `before` is what its member gives up."""
+        others = Counter[str]()
+        for counter, given_up in zip(self._wanted_by, _languages(before or Wanted()), strict=True):
+            others += counter - Counter(given_up)
+        new = [language for language in dict.fromkeys((*wanted.captions, *wanted.voices)) if language not in others]
+        return set(new[max(0, self._limits.languages_per_room - len(others)) :])
+
     @property
     def members(self) -> Iterable[Member]:
         return self._members
@@ -188,16 +197,26 @@ class Room:
             seen.update(dict.fromkeys(wanted, now))
             for language in [name for name, at in seen.items() if now - at > self._limits.language_linger_s]:
                 del seen[language]
-        targets = frozenset(self._wanted_at[0]), frozenset(self._wanted_at[1])
+        kept = self._newest_languages()
+        captions, voices = self._wanted_at
+        targets = kept & captions.keys(), kept & voices.keys()
         if targets != self._targets:
             self._targets = targets
             self.wanted.set()
             for channel in self.open_channels:
                 channel.set_targets(*targets)
 
+    def _newest_languages(self) -> frozenset[str]:
+        """As many as may be translated at once: those that are wanted, then those that were until a moment ago."""
+        last: dict[str, float] = {}
+        for seen, wanted in zip(self._wanted_at, self._wanted_by, strict=True):
+            for language, at in seen.items():
+                last[language] = max(last.get(language, 0.0), math.inf if language in wanted else at)
+        return frozenset(sorted(last, key=lambda language: -last[language])[: self._limits.languages_per_room])
+
     def _count(self, wanted: Wanted, change: int) -> None:
-        for counter, languages in zip(self._wanted_by, (wanted.captions, wanted.voices), strict=True):
-            for language in set(languages):
+        for counter, languages in zip(self._wanted_by, _languages(wanted), strict=True):
+            for language in languages:
                 counter[language] += change
                 if not counter[language]:
                     del counter[language]
@@ -257,3 +276,8 @@ class Room:
             member.close(CloseCode.RESTARTING if code == "shutdown" else CloseCode.ENDED)
         if self._state_due is not None:
             self._state_due.cancel()
+
+
+def _languages(wanted: Wanted) -> tuple[frozenset[str], frozenset[str]]:
+    """Of captions and of voices."""
+    return frozenset(wanted.captions), frozenset(wanted.voices)

@@ -51,7 +51,7 @@ class Session:
                 self._shared, self._gated, self._distribute, router=self._router, gate=self._gate
             )
         self._clauses: dict[str, Channel[Committed]] = {}
-        """of each language that is listened to"""
+        """of each language that was listened to when the last clause came, or is now"""
         self._group: asyncio.TaskGroup | None = None
         self._received = 0
         self._ending = False
@@ -130,7 +130,9 @@ class Session:
             await clauses.close()
 
     async def _distribute(self, item: Committed) -> None:
-        """A clause to each language that it is to be read or heard in."""
+        """A clause to each language that it is to be read or heard in; those that are no longer wanted end."""
+        for language in self._clauses.keys() - (self._shared.captions | self._shared.voices):
+            await self._clauses.pop(language).close()
         repeats = self._config.between is None or self._config.both_sides
         for language, clauses in list(self._clauses.items()):
             if repeats or language != item.clause.language:

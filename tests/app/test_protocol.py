@@ -17,7 +17,7 @@ from app.frames import Fresh, OpusUplink, Received, Uplink, Voice, pack_packets
 from app.protocol import CloseCode, Message, ProtocolError, decode_client, decode_server, encode
 
 TEXTS = {"language": "pt", "key": "abcdefgh", "role": "speaker", "text": " a", "token": "t" * 32}
-CHOICES = {"Ended": {"code": "host"}, "Refused": {"code": "engine"}, "Start": {"language": "auto"}}
+CHOICES = {"Ended": {"code": "host"}, "Refused": {"code": "busy"}, "Start": {"language": "auto"}}
 
 
 def sample(kind: type[Message]) -> Message:

@@ -102,6 +102,23 @@ async def test_language_is_dropped_a_while_after_its_last_listener_left(rooms: R
     assert room.targets[0] == frozenset()
 
 
+async def test_room_is_translated_into_so_many_languages_and_the_wanted_ones_come_first(clock: Clock) -> None:
+    limits = Limits(languages_per_room=2)
+    room = Rooms(interpreter().open_session, Metrics(), limits, clock).create(RoomOptions(), "a").room
+    first = join(room, wanted=Wanted(captions=("pt",), voices=("pt",)))
+    second = join(room, wanted=Wanted(voices=("es",)))
+    assert room.too_many(Wanted(captions=("pt", "de"), voices=("es",))) == {"de"}
+    assert room.too_many(Wanted(captions=("de", "fr")), second.outbox.wanted) == {"fr"}
+    clock.now += 1
+    room.follow(second, Wanted(captions=("de",)))
+    assert room.targets == ({"pt", "de"}, {"pt"})
+    room.leave(first)
+    assert room.targets[0] == {"pt", "de"}
+    clock.now += 1
+    room.follow(second, Wanted(captions=("de", "fr")))
+    assert room.targets[0] == {"de", "fr"}
+
+
 async def test_channel_waits_for_its_speaker_and_then_ends(rooms: Rooms, clock: Clock) -> None:
     room = rooms.create(RoomOptions(), "a").room
     speaker = join(room, "speaker")

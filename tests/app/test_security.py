@@ -252,6 +252,20 @@ async def test_language_that_nobody_offers_is_refused_and_costs_nothing() -> Non
             assert member.outbox.wanted.captions == ("es",)
 
 
+async def test_room_has_so_many_languages_and_no_more() -> None:
+    async with serving(Limits(languages_per_room=2)) as served:
+        room = await served.room()
+        async with (
+            served.connect(room["listener"], ["pt", "es"]) as first,
+            served.connect(room["listener"], ["pt", "en"]) as second,
+        ):
+            assert (await second.until("refused"))["code"] == "too-many-languages"
+            await first.send("want", wanted={"captions": ["pt", "en"]})
+            await second.send("want", wanted={"captions": ["en", "es"]})
+            assert "es" in (await second.until("refused"))["message"]
+            assert not [m for m in first.texts if m["type"] == "refused"]
+
+
 @pytest.mark.parametrize("asked", [{"language": "xq"}, {"language": "auto", "candidates": ["en", "xq"]}])
 async def test_nobody_speaks_a_language_that_cannot_be_recognised(asked: dict[str, object]) -> None:
     async with serving() as served:

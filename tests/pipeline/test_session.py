@@ -233,6 +233,22 @@ async def test_clause_of_several_phrases_is_left_unspoken_where_speech_is_far_be
     assert second == next(e.play_ms for e in events if isinstance(e, Speech) and not e.dropped)
 
 
+async def test_language_that_nobody_wants_any_more_ends_with_the_next_clause() -> None:
+    session = Session(Rig().engines(), CONFIG)
+    crowded = after = 0
+    await session.send(np.concatenate(SPEECH[:3]))
+    async for event in session.events():
+        if isinstance(event, Translation) and event.final and event.segment == 0 and event.language == "pt":
+            session.set_targets(frozenset(f"x{letter}" for letter in "abcdefghij"), frozenset())
+            crowded = len(asyncio.all_tasks())
+            session.set_targets(frozenset({"pt"}), frozenset())
+            await session.send(np.concatenate([SPEECH[3], sound(2, False)]))
+            await session.finish()
+        elif isinstance(event, Translation) and event.final and event.segment == 1:
+            after = len(asyncio.all_tasks())
+    assert 0 < after <= crowded - 2 * 10
+
+
 class Stumbling:
     """A recogniser that fails in some of its passes."""
 
