@@ -34,6 +34,8 @@ class Limits:
     """of the transcript of one room"""
     body_s: float = 10.0
     """that a request's body may take"""
+    close_s: float = 5.0
+    """that a room which its host ends waits until what was said is worked through"""
     drain_s: float = 25.0
     """that a shutdown waits until what was said is worked through"""
     uplink_bytes_per_s: float = 160_000.0

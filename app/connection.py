@@ -242,7 +242,7 @@ class Connection:
                     self._rooms.rotate(self._entry, message.role)
             case protocol.Close():
                 if self._is_host():
-                    self._rooms.end(self._entry, "host")
+                    self._rooms.close(self._entry)
             case Hello():
                 raise ProtocolError(CloseCode.MALFORMED, "a second hello")
 
@@ -261,15 +261,11 @@ class Connection:
         self._tell(protocol.Started(key=start.key, channel=channel.number, position=channel.position))
 
     def _open(self, start: protocol.Start, room: Room) -> SpeakingChannel | None:
-        if room.ended is not None:
+        try:
+            return self._rooms.open_channel(room, start)
+        except Busy as busy:
+            self._refuse(busy.code, busy.message)
             return None
-        if len(room.open_channels) >= self._limits.channels_per_room:
-            self._refuse("too-many-channels", "As many people speak in this room as can at once.")
-            return None
-        if self._rooms.busy:
-            self._refuse("busy", "This server interprets as many people as it can; try again in a minute.")
-            return None
-        return room.open_channel(start)
 
     def _stop(self, stop: protocol.Stop, room: Room) -> None:
         self._must_speak()

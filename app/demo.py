@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from app.frames import Uplink
@@ -11,7 +12,7 @@ from app.interpret import paced_blocks
 from app.interpreter import SAMPLE_LANGUAGE
 from app.media import MediaFile
 from app.protocol import Start
-from app.rooms import Entry, Rooms
+from app.rooms import Busy, Entry, Rooms
 
 WAIT_S = 60.0  # for the page that asked
 LINGER_S = 20.0  # after the last word, in which the voice is heard to its end
@@ -32,13 +33,15 @@ class DemoRoom:
         except TimeoutError:
             self._rooms.end(self._entry, "demo")
             return
-        await self._speak()
-        await asyncio.sleep(LINGER_S)
+        with suppress(Busy):  # since the room was made
+            await self._speak()
+            await asyncio.sleep(LINGER_S)
         self._rooms.end(self._entry, "demo")
 
     async def _speak(self) -> None:
+        """Raises `Busy`."""
         room = self._entry.room
-        channel = room.open_channel(Start(key=secrets.token_urlsafe(12), language=SAMPLE_LANGUAGE))
+        channel = self._rooms.open_channel(room, Start(key=secrets.token_urlsafe(12), language=SAMPLE_LANGUAGE))
         sequence = 0
         async for samples in paced_blocks(MediaFile(self._recording)):
             if channel.ended or not any(True for _ in room.members):

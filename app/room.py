@@ -67,6 +67,8 @@ class Room:
         self.name = name
         self.options = options
         self.history = History(limits.log_entries, now)
+        self.closing = False
+        """nobody begins to speak any more"""
         self.ended: EndCode | None = None
         self.ended_at = 0.0
         self.created_at = now()

@@ -14,6 +14,7 @@ from app.access import Addresses, Bucket, Grant, Limits, Links
 from app.metrics import Metrics
 from app.protocol import CloseCode, Role, encode
 from app.room import EndCode, OpenSession, Room, RoomOptions
+from app.speaking import SpeakingChannel
 
 FAREWELL_S = 5.0  # that listeners have to take what waits for them when the process stops
 TOKEN_ROLES: tuple[Role, ...] = ("host", "speaker", "listener")
@@ -56,6 +57,7 @@ class Rooms:
         self._now = now
         self._links = Links()
         self._rooms: dict[str, Entry] = {}
+        self._closing: set[asyncio.Task[None]] = set()
 
     def create(self, options: RoomOptions, address: str) -> Entry:
         """Raises `Busy`."""
@@ -145,8 +147,30 @@ class Rooms:
             if room.ended is not None and self._now() - room.ended_at >= max(self.limits.return_s, room.options.keep_s):
                 self._forget(entry)
 
+    def open_channel(self, room: Room, start: protocol.Start) -> SpeakingChannel:
+        """Raises `Busy`: as many people speak, in this room or in all, as can at once, or the room ends."""
+        if room.closing or room.ended is not None:
+            raise Busy("busy", "This room is over.")
+        if len(room.open_channels) >= self.limits.channels_per_room:
+            raise Busy("too-many-channels", "As many people speak in this room as can at once.")
+        if self.busy:
+            raise Busy("busy", "This server interprets as many people as it can; try again in a minute.")
+        return room.open_channel(start)
+
     def end(self, entry: Entry, code: EndCode) -> None:
         entry.room.end(code)
+
+    def close(self, entry: Entry) -> None:
+        """End a room for its host: nobody begins to speak, and what was said is worked through, at most `close_s`."""
+        if not entry.room.closing:
+            entry.room.closing = True
+            task = asyncio.create_task(self._close(entry.room))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+
+    async def _close(self, room: Room) -> None:
+        await asyncio.wait([asyncio.create_task(room.drain())], timeout=self.limits.close_s)
+        room.end("host")
 
     def _forget(self, entry: Entry) -> None:
         self._links.revoke_room(entry.room.name)

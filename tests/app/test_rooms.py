@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from app.access import Limits
+from app.demo import DemoRoom
 from app.download import download
 from app.frames import Uplink
 from app.metrics import Metrics
@@ -15,7 +17,16 @@ from app.protocol import CloseCode, Role, Start, Wanted, decode_server
 from app.room import Member, Room, RoomOptions
 from app.rooms import Busy, Entry, Rooms
 from models.errors import InputError
+from models.protocols import TranslationRequest
+from pipeline.engines import Translated, TranslationEngine
 from tests.app.serving import SPEECH, interpreter
+from tests.pipeline.test_session import Rig
+
+
+class Hanging(TranslationEngine):
+    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing sets it")
 
 
 class Clock:
@@ -162,6 +173,33 @@ async def test_transcript_of_several_speakers_is_whole(rooms: Rooms, clock: Cloc
 async def test_file_name_of_a_transcript_holds_nothing_foreign(rooms: Rooms, clock: Clock) -> None:
     history = (await spoken(rooms)).room.history
     assert download(history, "txt", ['../"x\r\n'])[0] == "tsuyaku-x.txt"
+
+
+async def test_room_that_its_host_ends_waits_for_no_engine_that_hangs() -> None:
+    rooms = Rooms(interpreter(Rig(Hanging())).open_session, Metrics(), Limits(close_s=0.02))
+    entry = rooms.create(RoomOptions(), "a")
+    closed = asyncio.Event()
+    join(entry.room, wanted=Wanted(captions=("pt",)), close=lambda code: closed.set())
+    channel = rooms.open_channel(entry.room, Start(key="a-key-of-mine", language="en"))
+    channel.accept(Uplink(channel.number, 0, 0, SPEECH))
+    rooms.close(entry)
+    assert entry.room.ended is None
+    with pytest.raises(Busy):
+        rooms.open_channel(entry.room, Start(key="begun-too-late", language="en"))
+    await asyncio.wait_for(closed.wait(), 5)
+    assert entry.room.ended == "host"
+
+
+async def test_demonstration_speaks_only_where_somebody_still_can(tmp_path: Path) -> None:
+    rooms = Rooms(interpreter().open_session, Metrics(), Limits(channels=1))
+    demo, other = (rooms.create(RoomOptions(), "a") for _ in range(2))
+    task = asyncio.create_task(DemoRoom(rooms, demo, tmp_path / "none.wav").run())
+    rooms.open_channel(other.room, Start(key="a-key-of-mine", language="en"))
+    join(demo.room, wanted=Wanted(captions=("pt",)))
+    await asyncio.wait_for(task, 5)
+    assert demo.room.ended == "demo"
+    assert rooms.channels == 1
+    await other.room.drain()
 
 
 async def test_draining_server_takes_no_room(rooms: Rooms, clock: Clock) -> None:

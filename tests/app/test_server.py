@@ -257,6 +257,24 @@ async def test_shutdown_finishes_what_was_said_and_tells_everybody() -> None:
         assert listener.text() == listener.text("words", "en").strip().upper() != ""
 
 
+async def test_end_for_everybody_keeps_the_last_sentence() -> None:
+    async with serving() as served:
+        room = await served.room()
+        async with (
+            served.connect(room["listener"], ["pt"]) as listener,
+            served.connect(room["host"]) as host,
+        ):
+            started = await host.start()
+            await host.speak(started["channel"], SPEECH[: 3 * SAMPLE_RATE])
+            await host.send("close")
+            await host.send("close")
+            codes = await asyncio.gather(listener.closed(), host.closed())
+        assert codes == [4410, 4410]
+        assert [(m["type"], m["code"]) for m in listener.texts[-2:]] == [("closed", "end"), ("ended", "host")]
+        assert [m["final"] for m in listener.texts if m["type"] == "caption"][-1]
+        assert listener.text() == listener.text("words", "en").strip().upper() != ""
+
+
 async def test_opus_is_encoded_for_who_asks_and_pcm_for_others() -> None:
     async with serving() as served:
         room = await served.room()
