@@ -8,6 +8,7 @@ import socket
 import ssl
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import platformdirs
@@ -151,15 +152,26 @@ def configuration(
 
 
 class Draining(uvicorn.Server):
-    """Drains the rooms while sockets are still open, then closes them."""
+    """Drains the rooms while sockets are still open, then closes them. A second Ctrl-C waits for neither."""
 
     def __init__(self, config: uvicorn.Config, server: Server) -> None:
         super().__init__(config)
         self._drained = server
+        self._forced = asyncio.Event()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self.force_exit:
+            asyncio.get_running_loop().call_soon_threadsafe(self._forced.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if not self.force_exit:
-            await self._drained.drain()
+        parts = [asyncio.create_task(part) for part in (self._drained.drain(), self._forced.wait())]
+        await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        for part in parts:
+            part.cancel()
+        if self.force_exit:
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
         await super().shutdown(sockets)
         self._captured_signals.clear()  # uvicorn would raise them again, and the process die of what it obeyed
 

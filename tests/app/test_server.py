@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import wave
 from pathlib import Path
 from urllib.parse import quote
@@ -11,9 +12,10 @@ import numpy as np
 
 from app.access import Limits
 from app.protocol import Resume
-from models.protocols import SAMPLE_RATE
-from tests.app.serving import SPEECH, Client, Served, serving
-from tests.pipeline.test_session import Rig
+from models.protocols import SAMPLE_RATE, TranslationRequest
+from pipeline.engines import Translated
+from tests.app.serving import SPEECH, Client, Served, interpreter, serving
+from tests.pipeline.test_session import Rig, Upper
 
 SAID = " word0 word1 word2. word0 word1."
 
@@ -225,8 +227,6 @@ async def test_engine_that_fails_ends_neither_channel_nor_room() -> None:
             engines.recognizer.submit = failing  # type: ignore[method-assign]
             return engines
 
-    from tests.app.serving import interpreter
-
     async with serving(interpret=interpreter(Fails())) as served:
         room = await served.room()
         async with served.connect(room["listener"], ["pt"]) as listener, served.connect(room["speaker"]) as speaker:
@@ -255,6 +255,30 @@ async def test_shutdown_finishes_what_was_said_and_tells_everybody() -> None:
         assert listener.texts[-1]["type"] == "ended"
         assert listener.texts[-1]["code"] == "shutdown"
         assert listener.text() == listener.text("words", "en").strip().upper() != ""
+
+
+async def test_second_ctrl_c_waits_for_nobody() -> None:
+    class Hanging(Upper):
+        async def warm(self, source: str, target: str) -> None: ...
+
+        async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+            await asyncio.Event().wait()
+            raise AssertionError("nothing sets it")
+
+    async with serving(interpret=interpreter(Rig(Hanging()))) as served:
+        room = await served.room()
+        async with served.connect(room["listener"], ["pt"]) as listener, served.connect(room["speaker"]) as speaker:
+            started = await speaker.start()
+            await speaker.speak(started["channel"], SPEECH)
+            await listener.until("words")
+            served.process.handle_exit(signal.SIGINT, None)
+            ending = asyncio.create_task(served.process.shutdown())
+            async with asyncio.timeout(5):
+                while not served.server.rooms.draining:
+                    await asyncio.sleep(0)
+                served.process.handle_exit(signal.SIGINT, None)
+                await ending
+                await listener.closed()
 
 
 async def test_end_for_everybody_keeps_the_last_sentence() -> None:
