@@ -130,6 +130,9 @@ class Present(Collector):
         dropped.add_metric(["tentative"], self._drops.tentative)
         dropped.add_metric(["audio"], self._drops.audio)
         yield dropped
+        yield CounterMetricFamily(
+            "tsuyaku_dropped_speech_seconds", "Speech that arrived and no recogniser heard", self._drops.speech_s
+        )
         waiting = GaugeMetricFamily("tsuyaku_engine_waiting", "Requests that wait for an engine", labels=["engine"])
         done = CounterMetricFamily("tsuyaku_engine_done", "Requests that an engine served", labels=["engine"])
         busy = CounterMetricFamily("tsuyaku_engine_compute_seconds", "Time an engine worked", labels=["engine"])

@@ -23,10 +23,11 @@ TailKey = tuple[int, str, bool]
 
 @dataclass(slots=True)
 class Drops:
-    """What slow listeners lost, for the metrics."""
+    """What was lost, for the metrics: frames that slow listeners did not get, and speech that no recogniser heard."""
 
     tentative: int = 0
     audio: int = 0
+    speech_s: float = 0.0
 
 
 class Outbox:

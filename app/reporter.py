@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from app.frames import Voice as VoiceFrame
 from app.history import ROOM, SOURCE
 from pipeline.events import AnyEvent, End, Miss, Speech, Trace, Translation, Voice, Words
 
+TOLD_AGAIN_MS = 5000.0  # between two tellings of the same trouble
 KEPT_SEGMENTS = 64  # whose misses wait for the clause's trace
 
 
@@ -25,6 +27,8 @@ class Reporter:
         self._number = number
         self._language = language
         self._broadcast = broadcast
+        self._told: dict[tuple[str, str], float] = {}
+        """when troubles of no one clause were told last, by stage and code"""
         self._misses: dict[tuple[str, int], list[str]] = {}
         self._speeches: asyncio.Queue[Speech | None] = asyncio.Queue()
         self._spoken: Counter[str] = Counter()
@@ -87,9 +91,12 @@ class Reporter:
         self._broadcast.tail(key, event.segment, event.tentative, committed=committed)
 
     def _miss(self, event: Miss) -> None:
-        self._misses.setdefault((event.language, event.segment), []).append(event.stage)
+        if event.segment >= 0:
+            self._misses.setdefault((event.language, event.segment), []).append(event.stage)
         if " " in event.action or not event.action:
             return  # a degradation, told with the clause's lag; one word is the code of a failure
+        if event.segment < 0 and not self._is_news(event):
+            return
         trouble = protocol.Trouble(
             channel=self._number,
             stage=event.stage,
@@ -98,6 +105,14 @@ class Reporter:
             replaced=event.actual_ms > 0,
         )
         self._broadcast.latest(f"trouble {event.stage} {event.language}", trouble, self._concerned(event.language))
+
+    def _is_news(self, event: Miss) -> bool:
+        """Whether the last time that this was told is a while ago: audio is dropped many times a second."""
+        what = event.stage, event.action
+        if event.emitted_ms - self._told.get(what, -math.inf) < TOLD_AGAIN_MS:
+            return False
+        self._told[what] = event.emitted_ms
+        return True
 
     def _lag(self, event: Trace) -> None:
         """The clause's time from stamp to stamp, so that the stages add up to what people waited."""

@@ -161,7 +161,7 @@ class Room:
             self._metrics.event(event)
             reporter.take(event)
 
-        channel = SpeakingChannel(number, start.key, session, take)
+        channel = SpeakingChannel(number, start.key, session, take, self._metrics.drops)
         self._spoken_since = self._spoken_since or self._now()
         room_ms = (self._now() - self._spoken_since) * 1000
         self._broadcast.commit(

@@ -15,9 +15,11 @@ import numpy as np
 
 from app.frames import OpusUplink, Received, Uplink
 from app.opus import UplinkDecoder
+from app.outbox import Drops
 from models.protocols import SAMPLE_RATE, Samples
+from pipeline.audio import ms
 from pipeline.clock import Clock
-from pipeline.events import AnyEvent, End, Event, Miss
+from pipeline.events import AUDIO_DROPPED, AnyEvent, End, Event, Miss
 from pipeline.session import Session
 
 PORTION_S = 0.1
@@ -38,16 +40,20 @@ Take = Callable[[AnyEvent], Awaitable[None]]
 class SpeakingChannel:
     """`take` gets every event, its times and segments counted from the channel's begin; `End` once, last."""
 
-    def __init__(self, number: int, key: str, open_session: OpenSession, take: Take) -> None:
+    def __init__(
+        self, number: int, key: str, open_session: OpenSession, take: Take, drops: Drops | None = None
+    ) -> None:
         self.number = number
         self.key = key
         self.holder: object | None = None
         """the connection that speaks; None while its speaker is away"""
         self.left_at: float | None = None
         self.ended = False
-        self.dropped_s = 0.0
         self._open_session = open_session
         self._take = take
+        self._drops = drops or Drops()
+        self._untold = False
+        """that pending audio was dropped"""
         self._received = Received()
         self._decoder: UplinkDecoder | None = None
         self._clock = Clock(live=True)
@@ -87,7 +93,8 @@ class SpeakingChannel:
         while self._pending_samples > LONGEST_PENDING_S * SAMPLE_RATE:
             lost = self._pending.pop(0)
             self._pending_samples -= len(lost)
-            self.dropped_s += len(lost) / SAMPLE_RATE
+            self._drops.speech_s += len(lost) / SAMPLE_RATE
+            self._untold = True
         self._arrived.set()
 
     def _samples(self, frame: Uplink | OpusUplink) -> Samples:
@@ -109,7 +116,7 @@ class SpeakingChannel:
             restarts = 0
             while (end := await self._follow(offset_ms, segments)).reason != "end" and restarts < MAX_RESTARTS:
                 restarts += 1
-                await self._take(_failure(end, offset_ms))
+                await self._take(_miss("session", end.emitted_ms + offset_ms, end.reason))
                 offset_ms, segments = offset_ms + end.source_ms, segments + end.segments + 1
                 self._clock = Clock(live=True)
                 self._session = self._open_session(self._clock)
@@ -136,6 +143,9 @@ class SpeakingChannel:
             least = LARGE_PORTION_S if self._session.waiting > BEHIND else PORTION_S
             if self._pending_samples < least * SAMPLE_RATE and not self._finished:
                 continue
+            if self._untold:
+                self._untold = False
+                await self._take(_miss("capture", ms(self.position), AUDIO_DROPPED))
             await self._give(self._collect())
         await self._session.finish()
 
@@ -147,13 +157,12 @@ class SpeakingChannel:
     async def _give(self, samples: Samples) -> None:
         size = round(LARGE_PORTION_S * SAMPLE_RATE)
         for at in range(0, len(samples), size):
-            await self._session.send(samples[at : at + size])
+            self._drops.speech_s += await self._session.send(samples[at : at + size])
             await asyncio.sleep(0)
 
 
-def _failure(end: End, offset_ms: float) -> Miss:
-    at = end.emitted_ms + offset_ms
-    return Miss(emitted_ms=at, stage="session", language="", segment=-1, budget_ms=0, actual_ms=0, action=end.reason)
+def _miss(stage: str, at_ms: float, action: str) -> Miss:
+    return Miss(emitted_ms=at_ms, stage=stage, language="", segment=-1, budget_ms=0, actual_ms=0, action=action)
 
 
 Shifted = TypeVar("Shifted", bound=Event)

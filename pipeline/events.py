@@ -70,6 +70,9 @@ class Speech(Event, frozen=True, kw_only=True):
     pcm: bytes = b""
 
 
+AUDIO_DROPPED = "audio-dropped"  # action of a miss of the capture
+
+
 class Miss(Event, frozen=True, kw_only=True):
     """A stage took longer than its budget, and what it does about it."""
 

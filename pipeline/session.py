@@ -20,7 +20,7 @@ from pipeline.channel import Channel
 from pipeline.clock import Clock
 from pipeline.config import SessionConfig
 from pipeline.engines import Engines
-from pipeline.events import AnyEvent, End
+from pipeline.events import AUDIO_DROPPED, AnyEvent, End
 from pipeline.gate import Gate, GateItem
 from pipeline.route import Router
 from pipeline.speak import Playhead
@@ -56,16 +56,18 @@ class Session:
         self._received = 0
         self._ending = False
 
-    async def send(self, samples: Samples) -> None:
-        """Take the next samples (mono, 16 kHz). Waits while a session that is not live has enough to do."""
+    async def send(self, samples: Samples) -> float:
+        """Take the next samples (mono, 16 kHz). Waits while a session that is not live has enough to do; one that is
+        live leaves its oldest audio unheard where too much waits. Returns how much, in s."""
         stretch = Stretch(self._received, np.asarray(samples, np.float32))
         self._received += len(samples)
         self._clock.reached(self._received)
         if not self._config.live:
             await self._audio.put(stretch)
-        elif await self._audio.put_dropping_oldest(stretch):
-            budget = self._config.budgets.capture
-            await self._shared.miss("capture", "", -1, budget, 0, "oldest unheard audio dropped")
+        elif dropped := await self._audio.put_dropping_oldest(stretch):
+            await self._shared.miss("capture", "", -1, self._config.budgets.capture, 0, AUDIO_DROPPED)
+            return ms(len(dropped.samples)) / 1000
+        return 0.0
 
     @property
     def waiting(self) -> int:

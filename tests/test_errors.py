@@ -10,7 +10,7 @@ from models.llama_errors import KINDS
 
 ROOT = Path(__file__).parent.parent
 RAISED = re.compile(r'(?:InputError|UnavailableError|LlamaError|GlossaryError)\(\s*"([a-z-]+)"')
-FROM_SESSIONS = {"file-truncated", "internal", "interrupted"}
+FROM_SESSIONS = {"audio-dropped", "file-truncated", "internal", "interrupted"}
 
 
 def test_table_of_codes_is_the_one_of_the_source() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from app.broadcast import Broadcast, Member
 from app.history import History
 from app.outbox import Outbox
 from app.protocol import Role, Wanted
 from app.reporter import Reporter
-from pipeline.events import Miss, StageTime, Trace
+from pipeline.events import AUDIO_DROPPED, Miss, StageTime, Trace
 
 
 class Listening(Member):
@@ -97,6 +99,18 @@ def test_failure_is_told_apart_from_an_engine_that_was_replaced() -> None:
         ("speak", "voice-missing", False),
         ("translate", "llama-resting", True),
     ]
+
+
+def test_dropped_audio_is_told_to_everybody_and_not_all_the_time() -> None:
+    broadcast = Broadcast(History(10))
+    reader = Listening(broadcast, "listener", "ja")
+    reporter = Reporter(1, "en", broadcast)
+    told: list[int] = []
+    for ms in range(0, 12_000, 100):
+        dropped = miss("capture", AUDIO_DROPPED, actual_ms=0, language="")
+        reporter.take(msgspec.structs.replace(dropped, segment=-1, emitted_ms=ms))
+        told += [ms for message in reader.got() if (message["stage"], message["code"]) == ("capture", "audio-dropped")]
+    assert told == [0, 5000, 10_000]
 
 
 def test_failure_of_a_session_concerns_everybody() -> None:

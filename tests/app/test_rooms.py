@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -173,6 +174,20 @@ async def test_transcript_of_several_speakers_is_whole(rooms: Rooms, clock: Cloc
 async def test_file_name_of_a_transcript_holds_nothing_foreign(rooms: Rooms, clock: Clock) -> None:
     history = (await spoken(rooms)).room.history
     assert download(history, "txt", ['../"x\r\n'])[0] == "tsuyaku-x.txt"
+
+
+async def test_speech_that_nobody_could_hear_is_told_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.speaking.LONGEST_PENDING_S", 2.0)
+    metrics = Metrics()
+    room = Rooms(interpreter().open_session, metrics).create(RoomOptions(), "a").room
+    member = join(room)
+    channel = room.open_channel(Start(key="a-key-of-mine", language="en"))
+    for number in range(5):
+        channel.accept(Uplink(1, number, channel.position, SPEECH[:16_000]))
+    await room.drain()
+    told = [json.loads(item.content) for item in iter(member.outbox.next, None)]
+    assert [(m["stage"], m["code"]) for m in told if m["type"] == "trouble"] == [("capture", "audio-dropped")]
+    assert metrics.drops.speech_s == 3.0
 
 
 async def test_room_that_its_host_ends_waits_for_no_engine_that_hangs() -> None:

@@ -249,6 +249,16 @@ async def test_language_that_nobody_wants_any_more_ends_with_the_next_clause() -
     assert 0 < after <= crowded - 2 * 10
 
 
+async def test_session_says_how_much_audio_nobody_will_hear() -> None:
+    config = replace(CONFIG, live=True, capacity=2)
+    session = Session(Rig().engines(), config)
+    dropped = [await session.send(sound(0.5, True)) for _ in range(4)]
+    await session.finish()
+    misses = [(e.stage, e.action) async for e in session.events() if isinstance(e, Miss)]
+    assert dropped == [0.0, 0.0, 0.5, 0.5]
+    assert misses.count(("capture", "audio-dropped")) == 2
+
+
 class Stumbling:
     """A recogniser that fails in some of its passes."""
 
