@@ -23,6 +23,8 @@ class Limits:
     connections: int = 5000
     connections_per_address: int = 200
     rooms_per_address_per_minute: float = 20.0
+    pictures_per_address_per_minute: float = 120.0
+    """QR codes"""
     channels_per_room: int = 8
     channels: int = 16
     """that speak at once; each costs the recogniser a good part of a core"""
@@ -123,15 +125,30 @@ class Bucket:
         return True
 
 
-class Addresses:
-    """Connections and new rooms, by address of the client; those of one IPv6 network (/64) are one person's."""
+class AddressBuckets:
+    """A bucket for each address; those of one IPv6 network (/64) are one person's."""
 
     KEPT = 10_000  # buckets
+
+    def __init__(self, per_minute: float) -> None:
+        self._per_minute = per_minute
+        self._buckets: dict[str, Bucket] = {}
+
+    def take(self, address: str, now: float) -> bool:
+        if len(self._buckets) >= self.KEPT:
+            self._buckets.clear()
+        bucket = self._buckets.setdefault(_household(address), Bucket(self._per_minute / 60, self._per_minute))
+        return bucket.take(1, now)
+
+
+class Addresses:
+    """Connections, new rooms and pictures, by address of the client."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._open: Counter[str] = Counter()
-        self._rooms: dict[str, Bucket] = {}
+        self.rooms = AddressBuckets(limits.rooms_per_address_per_minute)
+        self.pictures = AddressBuckets(limits.pictures_per_address_per_minute)
 
     def connect(self, address: str) -> bool:
         address = _household(address)
@@ -146,13 +163,6 @@ class Addresses:
         self._open[address] -= 1
         if self._open[address] <= 0:
             del self._open[address]
-
-    def may_create_room(self, address: str, now: float) -> bool:
-        if len(self._rooms) >= self.KEPT:
-            self._rooms.clear()
-        per_minute = self._limits.rooms_per_address_per_minute
-        bucket = self._rooms.setdefault(_household(address), Bucket(per_minute / 60, per_minute))
-        return bucket.take(1, now)
 
 
 def _household(address: str) -> str:

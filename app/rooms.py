@@ -65,7 +65,7 @@ class Rooms:
             raise Busy("restarting", "The server is about to stop; try again in a minute.")
         if len(self._rooms) >= self.limits.rooms:
             raise Busy("too-many-rooms", "This server has as many rooms as it takes; try again later.")
-        if not self.addresses.may_create_room(address, self._now()):
+        if not self.addresses.rooms.take(address, self._now()):
             raise Busy("too-many-rooms", "Too many rooms were opened from here; try again in a minute.")
         name = secrets.token_hex(8)
         room = Room(name, options, self.limits, self._open_session, self._metrics, self._now)

@@ -23,7 +23,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from app import protocol
-from app.access import Bucket, Limits, origin_allowed
+from app.access import Limits, origin_allowed
 from app.briefing import MAX_CHARACTERS, BriefingRequest, of_room
 from app.connection import Connection
 from app.demo import DemoRoom
@@ -110,7 +110,6 @@ class Server:
         self._sample_path: Path | None = None
         self._warmed = asyncio.Event()
         self._now = now
-        self._pictures = Bucket(20.0, 200.0)
         self._tasks: set[asyncio.Task[None]] = set()
         self.app = Guard(self._application(), self.options.hosts)
 
@@ -259,7 +258,7 @@ class Server:
 
     async def _qr(self, request: Request) -> Response:
         asked = await self._body(request, QrRequest)
-        if not self._pictures.take(1, self._now()):
+        if not self.rooms.addresses.pictures.take(_address(request), self._now()):
             raise Refusal(429, "too-many-requests", "Too many pictures were asked for; try again in a moment.")
         out = io.BytesIO()
         segno.make(asked.text, error="m", micro=False).save(out, kind="svg", border=2, xmldecl=False, omitsize=True)

@@ -69,9 +69,9 @@ def test_addresses_of_one_network_share_a_limit(one: str, other: str, same: bool
 
 def test_rooms_are_limited_by_address_and_minute() -> None:
     addresses = Addresses(Limits(rooms_per_address_per_minute=2))
-    assert [addresses.may_create_room("a", 0) for _ in range(3)] == [True, True, False]
-    assert addresses.may_create_room("b", 0)
-    assert addresses.may_create_room("a", 30)
+    assert [addresses.rooms.take("a", 0) for _ in range(3)] == [True, True, False]
+    assert addresses.rooms.take("b", 0)
+    assert addresses.rooms.take("a", 30)
 
 
 @pytest.mark.parametrize(

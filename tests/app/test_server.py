@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
+import pytest
 
 from app.access import Limits
 from app.protocol import Resume
@@ -380,6 +381,17 @@ async def test_qr_code_is_a_picture_without_scripts() -> None:
         assert answer.headers["content-type"] == "image/svg+xml"
         assert answer.text.startswith("<svg")
         assert "script" not in answer.text
+
+
+async def test_who_asks_for_too_many_pictures_takes_none_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(Limits(pictures_per_address_per_minute=2)) as served:
+
+        async def ask() -> int:
+            return (await served.http.post("/api/qr", json={"text": "https://x/"})).status_code
+
+        assert [await ask() for _ in range(3)] == [200, 200, 429]
+        monkeypatch.setattr("app.server._address", lambda request: "192.0.2.7")
+        assert await ask() == 200
 
 
 async def test_metrics_count_what_happened_and_name_nobody() -> None:
