@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import signal
 import wave
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from app.access import Limits
 from app.protocol import Resume
+from models.glossary import translate_with_terms
 from models.protocols import SAMPLE_RATE, TranslationRequest
 from pipeline.engines import Translated
 from tests.app.serving import SPEECH, Client, Served, interpreter, serving
@@ -373,6 +375,31 @@ async def test_text_is_carried_as_it_was_said_and_never_as_html() -> None:
             await speaker.start(name="<script>alert(1)</script>")
             opened = await listener.until("opened")
         assert opened["name"] == "<script>alert(1)</script>"
+
+
+async def test_glossary_with_markup_is_plain_text_to_its_end() -> None:
+    class Terms(Upper):
+        async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+            async def same(text: str) -> str:
+                return text
+
+            terms, pair = request.briefing.glossary, (request.source_language, request.target_language)
+            return Translated(await translate_with_terms(terms, same, request.source, *pair), "terms", 0.0, 0.0)
+
+    hostile = "<script>alert(1)</script>"
+    async with serving(interpret=interpreter(Rig(Terms()))) as served:
+        room = await served.room(briefing={"glossary": f"en,pt\nword1,{hostile}\n", "format": "csv"})
+        async with served.connect(room["listener"], ["pt"]) as listener:
+            await speak_all(served, room["speaker"])
+            await listener.until("closed")
+        assert listener.text().count(hostile) == 2
+        headers = {"authorization": f"Bearer {room['listener']}"}
+        for format, shown in (("txt", hostile), ("json", hostile), ("vtt", html.escape(hostile))):
+            answer = await served.http.get(f"/api/transcript?format={format}&language=pt", headers=headers)
+            assert shown in answer.text, format
+            assert "html" not in answer.headers["content-type"]
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert answer.headers["content-disposition"].startswith("attachment")
 
 
 async def test_qr_code_is_a_picture_without_scripts() -> None:
