@@ -155,6 +155,7 @@ class Connection:
             message = await self._receive()
             if isinstance(message, bytes):
                 self._audio(message, room)
+                await asyncio.sleep(0)  # frames that wait are read without a turn of the loop
             else:
                 self._message(decode_client(message), room)
 
@@ -280,14 +281,17 @@ class Connection:
             raise ProtocolError(CloseCode.MALFORMED, "audio frame too large")
         kind = OpusUplink if frame[:1] == bytes([OpusUplink.KIND]) else Uplink
         uplink = kind.decode(frame)
-        if not self._seconds.take(len(uplink) / SAMPLE_RATE, self._heard_at):
-            raise ProtocolError(CloseCode.FLOOD, "too much audio")
+        self._charge(len(uplink))
         channel = room.channel(uplink.channel)
         if channel is None or channel.holder is not self._member:
             return  # it ended or was taken over while the frame was under way
-        channel.accept(uplink)
+        self._charge(channel.accept(uplink))
         if channel.position - self._confirmed.get(channel.number, 0) >= CONFIRM_SAMPLES:
             self._confirm(channel)
+
+    def _charge(self, samples: int) -> None:
+        if not self._seconds.take(samples / SAMPLE_RATE, self._heard_at):
+            raise ProtocolError(CloseCode.FLOOD, "too much audio")
 
     def _confirm(self, channel: SpeakingChannel) -> None:
         self._confirmed[channel.number] = channel.position

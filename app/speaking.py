@@ -79,13 +79,14 @@ class SpeakingChannel:
         self._captions, self._voices = captions, voices
         self._session.set_targets(captions, voices)
 
-    def accept(self, frame: Uplink | OpusUplink) -> None:
-        """Take a frame. Raises `ProtocolError` where its Opus is none."""
+    def accept(self, frame: Uplink | OpusUplink) -> int:
+        """Take a frame. Returns the samples of silence that stand for a gap before it. Raises `ProtocolError` where its
+        Opus is none."""
         if self._finished:
-            return
+            return 0
         fresh = self._received.accept(frame.position, self._samples(frame))
         if fresh is None:
-            return
+            return 0
         if fresh.skipped:
             self._clock.skip(fresh.skipped)
         self._pending.append(fresh.samples)
@@ -96,6 +97,7 @@ class SpeakingChannel:
             self._drops.speech_s += len(lost) / SAMPLE_RATE
             self._untold = True
         self._arrived.set()
+        return max(0, len(fresh.samples) - len(frame))
 
     def _samples(self, frame: Uplink | OpusUplink) -> Samples:
         if isinstance(frame, Uplink):

@@ -237,6 +237,34 @@ async def test_more_audio_than_anybody_says_is_a_flood_however_few_its_bytes() -
             assert await speaker.closed() == 4429
 
 
+async def test_gaps_without_end_are_a_flood() -> None:
+    async with serving(Limits(uplink_burst_s=10, uplink_s_per_s=1)) as served:
+        room = await served.room()
+        async with served.connect(room["speaker"]) as speaker:
+            channel = (await speaker.start())["channel"]
+            with contextlib.suppress(websockets.ConnectionClosed):
+                for number in range(10):
+                    await speaker.socket.send(Uplink(channel, number, number * 10**6, SPEECH[:320]).encode())
+            assert await speaker.closed() == 4429
+
+
+async def test_who_catches_up_lets_others_in_between() -> None:
+    packet = unpack_packets(encode(bytes(640), SAMPLE_RATE))[0]
+    frames = [OpusUplink(1, number, number * 32_000, (packet,) * 100).encode() for number in range(100)]
+    async with serving() as served:
+        room = await served.room()
+        entry, _ = served.server.rooms.find(room["host"]) or (None, None)
+        assert entry
+        async with served.connect(room["listener"]) as other, served.connect(room["speaker"]) as speaker:
+            await speaker.start()
+            for frame in frames:
+                await speaker.socket.send(frame)
+            await other.send("ping", id=1)
+            await other.until("pong")
+            assert entry.room.open_channels[0].position < 100 * 32_000
+            await speaker.until("confirmed", position=100 * 32_000)
+
+
 async def test_language_that_nobody_offers_is_refused_and_costs_nothing() -> None:
     async with serving() as served:
         room = await served.room()
