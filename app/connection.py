@@ -146,6 +146,7 @@ class Connection:
             languages=self._languages,
             keep_s=room.options.keep_s,
             demo=room.options.demo,
+            cut=room.history.cut,
         )
 
     # the three parts

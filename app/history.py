@@ -39,6 +39,11 @@ class History:
     def newest(self) -> int:
         return self._first + len(self._entries) - 1
 
+    @property
+    def cut(self) -> bool:
+        """Whether the oldest entries are gone."""
+        return self._first > 1
+
     def append(self, feed: str, make: Callable[[int], Message]) -> Entry:
         """`make` gets the sequence number of the message."""
         message = make(self.newest + 1)

@@ -145,6 +145,8 @@ class Welcome(Message, frozen=True, kw_only=True):
     keep_s: int = 0
     """that the transcript can be downloaded after the end of the room; 0: nothing is kept"""
     demo: bool = False
+    cut: bool = False
+    """the beginning of the room's log is no longer kept: there was too much"""
 
 
 class Links(Message, frozen=True, kw_only=True):

@@ -42,6 +42,7 @@ MAX_ROOM_BYTES = 4 * MAX_CHARACTERS + MAX_BODY_BYTES  # a room's glossary in any
 MAX_QR_CHARACTERS = 600
 WARM_WITHIN_S = 60.0  # a click on the demonstration waits so long for a server that has just started
 CODE_HEADER = "room-code"  # of a request for a transcript, percent-encoded: it is in no address
+CUT_HEADER = "transcript-cut"  # of a transcript whose beginning is no longer kept
 RETENTION_S = (0, 3600, 24 * 3600)
 LOCAL = ("127.0.0.1", "::1", "testclient")
 
@@ -244,7 +245,10 @@ class Server:
             )
         except InputError as error:
             raise Refusal(400, error.code, error.message) from error
-        return Response(text, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        if entry.room.history.cut:
+            headers[CUT_HEADER] = "1"
+        return Response(text, media_type=kind, headers=headers)
 
     def _admit(self, entry: Entry, role: Role, code: str) -> None:
         """To a room's transcript. Raises `Refusal`."""

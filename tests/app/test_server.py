@@ -349,6 +349,20 @@ async def test_transcript_is_downloaded_with_a_token_in_a_header_only() -> None:
             assert (await served.http.get(f"/api/transcript?token={room['listener']}")).status_code == 401
 
 
+async def test_who_comes_late_is_told_that_the_beginning_is_gone() -> None:
+    async with serving(Limits(log_entries=4)) as served:
+        room = await served.room()
+        headers = {"authorization": f"Bearer {room['listener']}"}
+        async with served.connect(room["listener"], ["pt"]) as listener:
+            assert listener.texts[0]["cut"] is False
+            assert "transcript-cut" not in (await served.http.get("/api/transcript", headers=headers)).headers
+            await speak_all(served, room["speaker"])
+            await listener.until("closed")
+        async with served.connect(room["listener"], ["pt"]) as late:
+            assert late.texts[0]["cut"] is True
+        assert (await served.http.get("/api/transcript", headers=headers)).headers["transcript-cut"] == "1"
+
+
 async def test_transcript_of_a_room_with_a_code_needs_it() -> None:
     async with serving(Limits(code_attempts_per_minute=2, downloads_per_minute=3)) as served:
         room = await served.room(code="senha é")
