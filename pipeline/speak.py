@@ -9,7 +9,8 @@ from models.scripts import UNSPACED
 
 _PHRASE_END = re.compile(r"(?<=[,;:.?!…])\s+|(?<=[、。，；：？！])")
 LONGEST_PHRASE = 120  # characters
-WORTH_SAYING = 3  # words
+WORTH_SAYING = 3  # words, in a silence
+WORTH_BEGINNING = 2  # words of a clause of which nothing was said
 
 
 def phrases(text: str, shortest: int = 20) -> list[str]:
@@ -33,6 +34,7 @@ class PhraseCutter:
     def __init__(self, shortest: int = 20) -> None:
         self._shortest = shortest
         self._rest = ""
+        self._begun = False
 
     def add(self, committed: str, *, final: bool, silent: bool = False) -> str:
         """What can be spoken now; empty while nothing is complete.
@@ -41,11 +43,13 @@ class PhraseCutter:
         """
         self._rest += committed
         ends = [match.end() for match in _PHRASE_END.finditer(self._rest)]
-        if final or (silent and spoken_length(self._rest) >= WORTH_SAYING):
+        worth = WORTH_SAYING if self._begun else WORTH_BEGINNING
+        if final or (silent and spoken_length(self._rest) >= worth):
             at = len(self._rest)
         else:
             at = ends[-1] if ends and ends[-1] >= self._shortest else 0
         ready, self._rest = self._rest[:at], self._rest[at:]
+        self._begun = self._begun or bool(ready.strip())
         return ready.strip()
 
 

@@ -18,7 +18,7 @@ from pipeline.stages.shared import Committed, Phrase, Shared
 from pipeline.stages.trace import emit_trace
 from pipeline.translate import ClauseTranslation, Step
 
-SOON_S = 0.8  # speech that ends within it leaves time to prepare a few more words
+SOON_S = 1.0  # speech that ends within it leaves time to prepare a few more words
 CONTEXT_CLAUSES = 3  # pairs that a translator sees of what came before
 PATIENT_MS = 2000.0  # for the first word of a translation where nobody waits
 UNSPACED_LANGUAGES = frozenset({"ja", "zh", "th", "km", "lo", "my"})

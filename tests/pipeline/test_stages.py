@@ -195,3 +195,10 @@ def test_clock_of_a_file_is_the_position_of_its_audio() -> None:
     clock = Clock(live=False)
     clock.reached(SAMPLE_RATE * 3)
     assert clock.now_ms() == 3000
+
+
+def test_two_words_begin_a_clause_in_a_silence_and_three_go_on_with_it() -> None:
+    cutter = PhraseCutter()
+    assert cutter.add("O livro", final=False, silent=True) == "O livro"
+    assert cutter.add(" mais antigo", final=False, silent=True) == ""
+    assert cutter.add(" impresso", final=False, silent=True) == "mais antigo impresso"
