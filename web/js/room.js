@@ -55,7 +55,7 @@ const REASONS = {
 
 /** @type {Record<string, Key>} by stage */
 const TROUBLES = {
-  capture: "error.degraded",
+  capture: "trouble.capture",
   recognise: "trouble.recognise",
   translate: "trouble.translate",
   speak: "trouble.speak",
@@ -64,8 +64,8 @@ const TROUBLES = {
 
 /** @type {Record<string, Key>} */
 const REFUSALS = {
-  engine: "error.engine",
   "unknown-language": "error.language",
+  "too-many-languages": "error.languages",
   "too-many-channels": "error.channels",
   busy: "error.busy",
   "host-only": "error.role",
