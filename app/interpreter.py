@@ -10,7 +10,7 @@ import numpy as np
 from prometheus_client.registry import Collector
 
 from app.engines import EngineConfig, build
-from app.presets import PRESETS, Preset
+from app.presets import PRESETS, Preset, budgets
 from app.settings import Settings
 from app.translation import LlamaTranslation, briefing, translation_config
 from models.briefing import NO_BRIEFING, Briefing
@@ -18,6 +18,7 @@ from models.errors import TsuyakuError, UnavailableError
 from models.protocols import SAMPLE_RATE, RecognitionRequest, TranslationRequest
 from models.scheduler import Superseded
 from models.store import Store
+from pipeline.budget import Budgets
 from pipeline.clock import Clock
 from pipeline.config import SessionConfig
 from pipeline.engines import Engines, Translated, TranslationEngine
@@ -39,6 +40,7 @@ class Interpreter:
     """figures of the engines, for `/metrics`"""
     alone: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """those of `pairs` for which nothing stands in where Llama does not answer"""
+    budgets: Budgets = field(default_factory=Budgets)
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -55,6 +57,7 @@ class Interpreter:
             both_sides=True,
             speaks_source=False,
             live=True,
+            budgets=self.budgets,
             recognise=self.preset.recognise,
             briefing=briefing or self.briefing,
         )
@@ -123,7 +126,15 @@ def interpreter(settings: Settings, store: Store | None = None) -> Interpreter:
     shared = replace(engines, translator=RoomTranslation(engines.translator))
     pairs = translation_pairs(store, anything=settings.translator == "llama")
     translator = engines.translator
-    return Interpreter(shared, preset, pairs, briefing(settings), _collectors(translator), _alone(translator, pairs))
+    return Interpreter(
+        shared,
+        preset,
+        pairs,
+        briefing(settings),
+        _collectors(translator),
+        _alone(translator, pairs),
+        budgets(settings.device),
+    )
 
 
 def _alone(translator: TranslationEngine, pairs: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from models.errors import InputError
 from models.whisper import LANGUAGES, Context
+from pipeline.budget import GPU, Budgets
 from pipeline.recognise import RecogniseConfig
 
 FILE_STEP_S = 4.0  # between passes where nobody waits for the next word
@@ -27,6 +28,11 @@ PRESETS = {
     ),
 }
 OFFLINE = RecogniseConfig(step_s=FILE_STEP_S, longest_s=12.0, keep_s=3.0, sure_above=NEVER_SURE)
+
+
+def budgets(device: str) -> Budgets:
+    """What each stage may take where the recogniser runs on `device`."""
+    return GPU if device == "cuda" else Budgets()
 
 
 def source_language(code: str) -> str:

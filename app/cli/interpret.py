@@ -24,7 +24,7 @@ from app.desk.set_up import Desk, Wish, set_up, with_voices
 from app.engines import EngineConfig, build, warm
 from app.formats import DOCUMENTS, FORMATS, JsonLinesWriter
 from app.media import output_errors
-from app.presets import PRESETS, source_language
+from app.presets import PRESETS, budgets, source_language
 from app.settings import Settings, resolve
 from app.translation import briefing, translation_config
 from models.errors import InputError
@@ -113,6 +113,7 @@ class _Job:
         turns = load(self._wish.files)
         engines = self._engines()
         session = SessionConfig(
+            budgets=budgets(self._settings.device),
             recognise=replace(PRESETS[self._settings.preset].recognise, noise_below=NOISE_BELOW),
             briefing=briefing(self._settings),
             backlog=BacklogConfig(hurry_s=8.0, drop_s=float("inf")),

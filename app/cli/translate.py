@@ -15,7 +15,7 @@ from app.interpret import Outcome, PlaySink, Sink, SpeechSink, interpret
 from app.media import MediaFile, RawPcm, Source
 from app.outputs import STDIN, Guarded, Place, Streams, places
 from app.play import Player
-from app.presets import OFFLINE, PRESETS, source_language, target_languages
+from app.presets import OFFLINE, PRESETS, budgets, source_language, target_languages
 from app.settings import Settings, resolve
 from app.translation import briefing, translation_config
 from app.views import PlainSink, TerminalSink
@@ -136,6 +136,7 @@ class _Job:
             captions=frozenset(self.targets),
             voices=frozenset(self.targets) if spoken else frozenset(),
             live=self.realtime,
+            budgets=budgets(self.settings.device),
             recognise=PRESETS[self.settings.preset].recognise if self.realtime else OFFLINE,
             translate=TranslateConfig(whole_clauses=not self.realtime),
             briefing=self.briefing,
