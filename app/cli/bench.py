@@ -41,6 +41,13 @@ from models.store import Store
 app = typer.Typer(help="Measure quality, lag and cost.", no_args_is_help=True, add_completion=False)
 
 _NEEDED = ("jiwer", "matplotlib", "omnisteval", "psutil", "sacrebleu", "whisper_normalizer")
+
+
+def _known(preset: str) -> str:
+    return resolve({"preset": preset}).settings.preset
+
+
+_Preset = Annotated[str, typer.Option(help="fast, balanced or accurate.", callback=_known)]
 _Ids = Annotated[list[str] | None, typer.Argument(help="Recordings of the manifest; those with a transcript if none.")]
 _Manifest = Annotated[Path | None, typer.Option(help="Your own manifest.json; else that of TSUYAKU_TEST_AUDIO.")]
 _Output = Annotated[Path, typer.Option("-o", "--output", help="Folder of the report, the logs and the exports.")]
@@ -58,7 +65,7 @@ def run(
     ids: _Ids = None,
     to: Annotated[str, typer.Option("--to", help="Languages to translate into, as in pt,es; empty for none.")] = "pt",
     system: Annotated[str, typer.Option(help="Systems, as in tsuyaku,tsuyaku-offline,offline.")] = "tsuyaku",
-    preset: Annotated[str, typer.Option(help="fast, balanced or accurate.")] = "balanced",
+    preset: _Preset = "balanced",
     speak: Annotated[bool, typer.Option("--speak", help="Speak too, and measure the ear-voice span.")] = False,
     manifest: _Manifest = None,
     output: _Output = Path("out/bench"),
@@ -162,7 +169,7 @@ def route(
     between: Annotated[tuple[str, str], typer.Option(help="The two languages.")] = ("en", "pt"),
     most: Annotated[int, typer.Option(min=1, help="Long and short cuts of each recording.")] = 12,
     gap: Annotated[float, typer.Option(help="s of quiet between two utterances.")] = 2.0,
-    preset: Annotated[str, typer.Option(help="fast, balanced or accurate.")] = "balanced",
+    preset: _Preset = "balanced",
     manifest: _Manifest = None,
     model: _Model = None,
 ) -> None:
@@ -203,7 +210,7 @@ def passes(
 @app.command()
 def replay(
     ids: _Ids = None,
-    preset: Annotated[str, typer.Option(help="fast, balanced or accurate.")] = "balanced",
+    preset: _Preset = "balanced",
     set: Annotated[list[str] | None, typer.Option("--set", help="A setting of recognition, as in longest_s=9.")] = None,
     pace: Annotated[float, typer.Option(help="s of a pass for each second that it hears.")] = replaying.PACE,
     manifest: _Manifest = None,
@@ -215,7 +222,7 @@ def replay(
         tsuyaku bench replay en_printing --set longest_s=9
     """
     _require_all()
-    settings = replaying.changed(PRESETS[resolve({"preset": preset}).settings.preset], set or ())
+    settings = replaying.changed(PRESETS[preset], set or ())
     aligned = [(recording, align(recording, _model(model))) for recording in _recordings(manifest, ids)]
     Console().print(replaying.table(replaying.replay(aligned, settings, pace)))
 
@@ -225,7 +232,7 @@ def speakers(
     ids: _Ids = None,
     counts: Annotated[str, typer.Option(help="How many at once, as in 1,2,4.")] = "1,2,4",
     to: Annotated[str, typer.Option("--to", help="Language to translate into.")] = "pt",
-    preset: Annotated[str, typer.Option(help="fast, balanced or accurate.")] = "balanced",
+    preset: _Preset = "balanced",
     manifest: _Manifest = None,
     model: _Model = None,
 ) -> None:
