@@ -136,6 +136,20 @@ def test_link_for_phones_is_one_that_they_can_follow(server: Running, browser: B
         assert page.locator("#local").count() == 0
 
 
+def test_language_is_detected_among_all_not_only_those_of_the_browser(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, locale="en-GB", permissions=["microphone"]) as pages:
+        page = pages.page()
+        script = play(page, [], "host")
+        page.goto(f"{server.url}speak#{'t' * 32}&lang=auto")
+        page.wait_for_selector("#app[data-ready]", state="attached")
+        page.click("#start")
+        until(
+            lambda: page.evaluate("1") and [m for m in script.sent if m["type"] == "start"], 10, "a channel is opened"
+        )
+        start = next(message for message in script.sent if message["type"] == "start")
+        assert (start["language"], start.get("candidates", [])) == ("auto", [])
+
+
 def test_speaker_whose_link_was_replaced_is_heard_no_more(server: Running, browser: Browser) -> None:
     with watched(browser, server.url, permissions=["microphone"]) as pages:
         page = pages.page()

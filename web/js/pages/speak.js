@@ -121,7 +121,7 @@ async function begin(start) {
     return complain(error instanceof CaptureError ? error : new CaptureError("capture-failed"));
   }
   room.untell("capture");
-  speaking.open("voice", { language, candidates: language === "auto" ? sources.filter((code) => preferred().includes(code) || code === "en").slice(0, 4) : [] });
+  speaking.open("voice", { language }); // `auto` chooses among all: who speaks may know none of this browser's languages
   speaking.active = "voice";
   void awake.hold();
   const pause = button(t("speak.pause"), () => {
