@@ -35,6 +35,7 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
     """Nothing is loaded yet except speech detection; each engine loads on first use. Raises `UnavailableError`."""
     store = store or Store()
     whisper_path = store.ensure(f"whisper-{config.whisper}")
+    voices = Voices(store, config.voice)
     shared: list[WhisperRecognizer] = []
 
     def recognizer() -> Callable[[Sequence[RecognitionRequest]], Sequence[Hypothesis]]:
@@ -55,7 +56,8 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
         recognizer=recognise,
         identify=_Identifier(recognise, shared),
         translator=translation(config.translation, store),
-        voice=Voices(store, config.voice).get,
+        voice=voices.get,
+        faster_voice=voices.faster,
         identify_text=_text_identifier(),
     )
 

@@ -15,6 +15,7 @@ import platformdirs
 
 from app.remembered import recall, remember
 from models.errors import InputError, TsuyakuError
+from models.espeak import EspeakSynthesizer
 from models.protocols import Synthesizer
 from models.scheduler import Scheduler
 from models.store import Store
@@ -33,23 +34,35 @@ class Voices:
         self._engine = engine
         self._pace_path = pace_path or platformdirs.user_cache_path("tsuyaku", appauthor=False) / "pace.json"
         self._loaded: dict[str, Scheduler[SpeechRequest, Voiced]] = {}
+        self._fastest: set[str] = set()
+        """languages that eSpeak NG speaks for want of another"""
         self._lock = asyncio.Lock()
 
     async def get(self, language: str) -> Scheduler[SpeechRequest, Voiced]:
-        async with self._lock:
-            if language not in self._loaded:
-                scheduler = Scheduler[SpeechRequest, Voiced](f"speak-{language}", lambda: self._create(language))
-                await scheduler.start()
-                self._loaded[language] = scheduler
-            return self._loaded[language]
+        return await self._behind(f"speak-{language}", lambda: self._noted(language))
 
-    def _create(self, language: str) -> Callable[[Sequence[SpeechRequest]], Sequence[Voiced]]:
+    async def faster(self, language: str) -> Scheduler[SpeechRequest, Voiced] | None:
+        """eSpeak NG, for which no machine is too slow; None where it speaks the language already, or another engine
+        was asked for by name."""
+        await self.get(language)
+        if self._engine != "auto" or language in self._fastest:
+            return None
+        return await self._behind(f"speak-{language}-faster", lambda: EspeakSynthesizer(language))
+
+    def _noted(self, language: str) -> Synthesizer:
         synthesizer = self.load(language)
+        if isinstance(synthesizer, EspeakSynthesizer):
+            self._fastest.add(language)
+        return synthesizer
 
-        def run(batch: Sequence[SpeechRequest]) -> list[Voiced]:
-            return [Voiced(synthesizer.synthesize(r.text, r.rate), synthesizer.sample_rate) for r in batch]
-
-        return run
+    async def _behind(self, name: str, load: Callable[[], Synthesizer]) -> Scheduler[SpeechRequest, Voiced]:
+        """The scheduler of this name; it and its engine are made on first use."""
+        async with self._lock:
+            if name not in self._loaded:
+                scheduler = Scheduler[SpeechRequest, Voiced](name, lambda: _speaking(load()))
+                await scheduler.start()
+                self._loaded[name] = scheduler
+            return self._loaded[name]
 
     def load(self, language: str) -> Synthesizer:
         """The best voice that is installed and fast enough here; eSpeak NG speaks what no other does."""
@@ -62,8 +75,6 @@ class Voices:
             with contextlib.suppress(TsuyakuError):
                 if kokoro := self._quick_kokoro(language):
                     return kokoro
-        from models.espeak import EspeakSynthesizer
-
         return EspeakSynthesizer(language)
 
     def _quick_kokoro(self, language: str) -> Synthesizer | None:
@@ -98,6 +109,13 @@ class Voices:
         return KokoroSynthesizer(
             _file(folder, "*.onnx"), _file(folder, "vocab.json"), _file(folder, "*.npz"), language, name or None
         )
+
+
+def _speaking(synthesizer: Synthesizer) -> Callable[[Sequence[SpeechRequest]], Sequence[Voiced]]:
+    def run(batch: Sequence[SpeechRequest]) -> list[Voiced]:
+        return [Voiced(synthesizer.synthesize(r.text, r.rate), synthesizer.sample_rate) for r in batch]
+
+    return run
 
 
 def _first_audio_s(synthesizer: Synthesizer) -> float:

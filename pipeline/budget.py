@@ -46,7 +46,7 @@ class StepControl:
         if self.longest_s > self.shortest_s:
             self.longest_s = self.shortest_s
             return f"context shortened to {self.longest_s:.0f} s"
-        return "none left"
+        return "step and context at their limit"
 
     def met(self) -> None:
         self._good += 1
@@ -57,6 +57,34 @@ class StepControl:
             self.longest_s = self._full_s
         else:
             self.step_s = max(self._narrowest_s, self.step_s / 1.5)
+
+
+@dataclass(slots=True)
+class VoiceControl:
+    """Speech's first answer to first audio that comes too late, clause after clause: a faster voice, where the language
+    has one; after some clauses the chosen voice is tried again."""
+
+    patience: int = 2
+    """misses in a row"""
+    clauses: int = 20
+    """spoken by the faster voice before the chosen one is tried again"""
+    _missed: int = field(init=False, default=0)
+    _left: int = field(init=False, default=0)
+
+    def next_clause(self) -> bool:
+        """Whether the faster voice speaks the clause that begins now."""
+        self._left = max(0, self._left - 1)
+        return self._left > 0
+
+    def missed(self) -> bool:
+        """Whether the faster voice speaks from the next clause on."""
+        self._missed += 1
+        if self._missed >= self.patience:
+            self._missed, self._left = 0, self.clauses + 1
+        return self._left > 0
+
+    def met(self) -> None:
+        self._missed = 0
 
 
 @dataclass(frozen=True, slots=True)

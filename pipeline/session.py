@@ -65,7 +65,8 @@ class Session:
         if not self._config.live:
             await self._audio.put(stretch)
         elif dropped := await self._audio.put_dropping_oldest(stretch):
-            await self._shared.miss("capture", "", -1, self._config.budgets.capture, 0, AUDIO_DROPPED)
+            late = self._clock.now_ms() - ms(dropped.start)
+            await self._shared.miss("capture", "", -1, self._config.budgets.capture, late, AUDIO_DROPPED)
             return ms(len(dropped.samples)) / 1000
         return 0.0
 

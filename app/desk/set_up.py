@@ -149,4 +149,8 @@ def with_voices(engines: Engines, chosen: Mapping[str, str]) -> Engines:
     async def voice(language: str) -> Scheduler[SpeechRequest, Voiced]:
         return await (own[language].get(language) if language in own else engines.voice(language))
 
-    return replace(engines, voice=voice)
+    async def faster(language: str) -> Scheduler[SpeechRequest, Voiced] | None:
+        known = None if language in own else engines.faster_voice
+        return None if known is None else await known(language)
+
+    return replace(engines, voice=voice, faster_voice=faster)

@@ -24,16 +24,27 @@ async def listen(shared: Shared, gate: Gate, audio: Channel[Stretch], gated: Cha
             await shared.emit(Voice(emitted_ms=shared.clock.now_ms(), active=active, source_ms=ms(item.at)))
         await gated.put(item)
 
-    heard = 0
+    heard, late = 0, False
     async for stretch in audio:
         for samples in (*_silence(stretch.start - heard), stretch.samples):
             for item in gate.process(samples):
                 await release(item)
             await asyncio.sleep(0)
         heard = stretch.end
+        late = await _judge(shared, ms(heard), late)
     for item in gate.finish():
         await release(item)
     await gated.close()
+
+
+async def _judge(shared: Shared, captured_ms: float, late: bool) -> bool:
+    """Whether live audio is heard later than its budget; a miss is said once, where that begins."""
+    budget, actual = shared.config.budgets.capture, shared.clock.now_ms() - captured_ms
+    if not shared.config.live or actual <= budget:
+        return False
+    if not late:
+        await shared.miss("capture", "", -1, budget, actual, "heard late")
+    return True
 
 
 def _silence(samples: int) -> Iterator[Samples]:

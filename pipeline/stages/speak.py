@@ -6,8 +6,9 @@ import numpy as np
 
 from models.errors import TsuyakuError
 from models.protocols import SAMPLE_RATE
+from models.scheduler import Scheduler
 from pipeline.audio import ms
-from pipeline.budget import Backlog
+from pipeline.budget import Backlog, VoiceControl
 from pipeline.channel import Channel
 from pipeline.engines import SpeechRequest, Voiced
 from pipeline.events import Speech, StageTime
@@ -27,6 +28,9 @@ class SpeechIn:
         self._backlog = Backlog(shared.config.backlog)
         self._begun: tuple[float, StageTime] | None = None
         """when the speech of the present clause began, and what that took"""
+        self._control = VoiceControl()
+        self._faster: Scheduler[SpeechRequest, Voiced] | None = None
+        """what speaks the present clause instead of the language's voice"""
 
     async def run(self) -> None:
         """Until the channel of phrases ends."""
@@ -36,6 +40,7 @@ class SpeechIn:
             behind = self._playhead.behind_s(self._shared.clock.now_ms()) if live else 0.0
             if phrase.first:
                 self._begun = None
+                self._faster = await self._alternative() if self._control.next_clause() else None
                 newer = sum(1 for waiting in self._waiting.waiting if waiting.first)
                 dropping = self._backlog.drops(behind, newer)
                 if dropping:
@@ -52,7 +57,7 @@ class SpeechIn:
 
     async def _voice(self, phrase: Phrase, rate: float) -> None:
         budget = self._shared.config.budgets.speak
-        synthesizer = await self._shared.engines.voice(self._language)
+        synthesizer = self._faster or await self._shared.engines.voice(self._language)
         pieces = phrases(phrase.text)
         for number, piece in enumerate(pieces):
             done = await synthesizer.submit(SpeechRequest(piece, rate), deadline=self._shared.clock.deadline(budget))
@@ -66,8 +71,16 @@ class SpeechIn:
 
     async def _judge(self, segment: int, time: StageTime) -> None:
         actual, budget = time.queue_ms + time.compute_ms, self._shared.config.budgets.speak
-        if self._shared.config.live and actual > budget:
-            await self._shared.miss("speak", self._language, segment, budget, actual, "rate follows the backlog")
+        if not self._shared.config.live or actual <= budget:
+            self._control.met()
+            return
+        faster = self._faster is None and self._control.missed() and await self._alternative() is not None
+        action = "faster voice" if faster else "rate follows the backlog"
+        await self._shared.miss("speak", self._language, segment, budget, actual, action)
+
+    async def _alternative(self) -> Scheduler[SpeechRequest, Voiced] | None:
+        find = self._shared.engines.faster_voice
+        return None if find is None else await find(self._language)
 
     async def _emit(self, phrase: Phrase, piece: str, voiced: Voiced, rate: float, *, last: bool) -> float:
         """When it begins to sound, in ms."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app import voices
 from app.voices import FIRST_AUDIO_S, Voices
 from models.catalog import Catalog
 from models.espeak import EspeakSynthesizer
-from models.protocols import Synthesizer
+from models.protocols import SAMPLE_RATE, Samples, Synthesizer
 from models.store import Store
+from pipeline.engines import SpeechRequest
 
 
 class Measured(Voices):
@@ -70,3 +72,29 @@ def test_folder_that_cannot_be_written_only_measures_again(tmp_path: Path, monke
     own.load("pt")
     own.load("pt")
     assert own.loaded == 2
+
+
+async def test_faster_voice_is_espeak_where_another_speaks_and_none_where_nothing_is_faster(
+    own: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await own.faster("fi") is None
+    monkeypatch.setattr(own, "load", lambda _: _Silent())
+    found = await own.faster("pt")
+    assert found is not None
+    spoken = await found.submit(SpeechRequest("Bom dia.", 1.0), deadline=0.0)
+    assert np.abs(spoken.result.samples).max() > 0.1
+
+
+async def test_voice_that_was_asked_for_by_name_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = Measured(Store(tmp_path, Catalog([])), "kokoro")
+    monkeypatch.setattr(named, "load", lambda _: _Silent())
+    assert await named.faster("pt") is None
+
+
+class _Silent:
+    sample_rate = SAMPLE_RATE
+
+    def synthesize(self, text: str, rate: float = 1.0) -> Samples:
+        return np.zeros(1600, np.float32)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,15 +14,18 @@ from models.briefing import Briefing
 from models.errors import InputError, UnavailableError
 from models.glossary import Glossary, Term
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples, TranslationRequest, Word
-from models.scheduler import Scheduler
+from models.scheduler import Done, Scheduler
+from pipeline.audio import Stretch
 from pipeline.channel import Channel
 from pipeline.clock import Clock
 from pipeline.config import SessionConfig
 from pipeline.engines import Engines, SpeechRequest, Translated, TranslationEngine, Voiced
 from pipeline.events import AnyEvent, End, Miss, Speech, StageTime, Trace, Translation, Voice, Words
+from pipeline.gate import Gate, GateItem
 from pipeline.segment import Clause
 from pipeline.session import Session
 from pipeline.speak import Playhead
+from pipeline.stages.listen import listen
 from pipeline.stages.shared import Committed, Phrase, Shared
 from pipeline.stages.speak import SpeechIn
 
@@ -231,6 +234,63 @@ async def test_clause_of_several_phrases_is_left_unspoken_where_speech_is_far_be
     first, second = (e.spoken_ms for e in events if isinstance(e, Trace))
     assert first is None
     assert second == next(e.play_ms for e in events if isinstance(e, Speech) and not e.dropped)
+
+
+class SlowToStart(Scheduler[SpeechRequest, Voiced]):
+    """Its work takes `seconds` as it tells it, and no time."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        super().__init__(name, lambda: lambda batch: [Voiced(np.zeros(1600, np.float32), 16000) for _ in batch])
+        self.seconds = seconds
+        self.said: list[str] = []
+
+    async def submit(self, request: SpeechRequest, *, deadline: float, key: Hashable | None = None) -> Done[Voiced]:
+        self.said.append(request.text)
+        return Done(Voiced(np.zeros(1600, np.float32), 16000), 0.0, self.seconds)
+
+
+@pytest.mark.parametrize("has_faster", [True, False])
+async def test_voice_that_is_late_clause_after_clause_leaves_the_next_ones_to_a_faster_one(has_faster: bool) -> None:
+    slow, fast = SlowToStart("slow", 0.5), SlowToStart("fast", 0.01)
+
+    async def voice(_language: str) -> Scheduler[SpeechRequest, Voiced]:
+        return slow
+
+    async def faster(_language: str) -> Scheduler[SpeechRequest, Voiced] | None:
+        return fast if has_faster else None
+
+    engines = replace(Rig().engines(), voice=voice, faster_voice=faster)
+    shared = Shared(engines, replace(CONFIG, live=True), Clock(live=True))
+    waiting, time = Channel[Phrase](20), StageTime(0, 0)
+    for number in range(4):
+        item = Committed(Clause(number, "en", "A clause.", 0, SAMPLE_RATE, closed=True), 0.0, time)
+        await waiting.put(Phrase(item, f"Parte {number}.", 0.0, time, first=True, last=True))
+    await waiting.close()
+    await SpeechIn(shared, "pt", waiting, Playhead()).run()
+    await shared.out.close()
+    events = [event async for event in shared.out]
+    assert fast.said == (["Parte 2.", "Parte 3."] if has_faster else [])
+    assert sorted(slow.said + fast.said) == [f"Parte {number}." for number in range(4)]
+    late = "rate follows the backlog"
+    expected = [late, "faster voice"] if has_faster else [late] * 4
+    assert [e.action for e in events if isinstance(e, Miss) and e.stage == "speak"] == expected
+
+
+async def test_live_audio_that_is_heard_late_is_a_miss_said_once() -> None:
+    """The source is 3 s behind the clock from the second portion on, as after a stall."""
+    now = 100.0
+    shared = Shared(Rig().engines(), replace(CONFIG, live=True), Clock(live=True, now=lambda: now))
+    audio, gated = Channel[Stretch](20), Channel[GateItem](100)
+    shared.clock.reached(SAMPLE_RATE)
+    await audio.put(Stretch(0, sound(1, False)))
+    now += 3
+    for number in range(1, 4):
+        await audio.put(Stretch(number * SAMPLE_RATE, sound(1, False)))
+    await audio.close()
+    await listen(shared, Gate(LoudnessDetector(), shared.config.gate), audio, gated)
+    await shared.out.close()
+    misses = [event async for event in shared.out if isinstance(event, Miss)]
+    assert [(e.stage, e.actual_ms) for e in misses] == [("capture", pytest.approx(3000))]
 
 
 async def test_language_that_nobody_wants_any_more_ends_with_the_next_clause() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from models.protocols import SAMPLE_RATE, Samples
 from pipeline.audio import AudioBuffer, Stretch
-from pipeline.budget import Backlog, BacklogConfig, StepControl
+from pipeline.budget import Backlog, BacklogConfig, StepControl, VoiceControl
 from pipeline.clock import Clock
 from pipeline.gate import Gate, GateItem, Lull, Onset, Pause
 from pipeline.language import LanguageChoice
@@ -155,10 +155,19 @@ def test_step_widens_on_misses_then_context_shortens_and_both_recover() -> None:
     said = [pace.missed() for _ in range(9)]
     assert (pace.step_s, pace.longest_s) == (pace.widest_s, pace.shortest_s)
     assert "context shortened to 4 s" in said
-    assert said[-1] == "none left"
+    assert said[-1] == "step and context at their limit"
     for _ in range(100):
         pace.met()
     assert (pace.step_s, pace.longest_s) == (pytest.approx(0.6), 6.0)
+
+
+def test_faster_voice_speaks_some_clauses_after_misses_in_a_row_and_no_others() -> None:
+    control = VoiceControl(patience=2, clauses=3)
+    assert not control.next_clause()
+    assert not control.missed()
+    control.met()
+    assert [control.missed(), control.missed()] == [False, True]
+    assert [control.next_clause() for _ in range(5)] == [True, True, True, False, False]
 
 
 def test_given_language_is_never_identified() -> None:
