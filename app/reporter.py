@@ -102,7 +102,7 @@ class Reporter:
             stage=event.stage,
             language=event.language,
             code=event.action,
-            replaced=event.actual_ms > 0,
+            replaced=event.stage == "translate" and event.actual_ms > 0,
         )
         self._broadcast.latest(f"trouble {event.stage} {event.language}", trouble, self._concerned(event.language))
 

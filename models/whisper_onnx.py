@@ -25,6 +25,9 @@ from models.whisper_runtime import FRAMES_PER_SECOND, MEDIAN_WIDTH, Aligned, Gen
 
 LARGEST = 600_000_000  # bytes of weights, as stored, that are worth a second copy: up to Whisper small
 MULTILINGUAL_VOCABULARY = 51_865
+MARKS = ",.?!:;、。，？！،؟।"
+MARK_BONUS = 0.6  # in log odds, where text is gone on from: what is committed has fewer marks than Whisper would write,
+# and a decoder goes on in the manner in which its text began
 GRAPH_VERSION = 2  # of what `models.whisper_graph` makes
 
 Floats = NDArray[np.float32]
@@ -40,6 +43,9 @@ class OnnxRuntime:
         self._sot = int(tokenizer.token_to_id("<|startoftranscript|>"))
         self._no_speech = int(tokenizer.token_to_id("<|nospeech|>") or tokenizer.token_to_id("<|nocaptions|>"))
         self._languages = {token: tokenizer.id_to_token(token)[2:-2] for token in weights.config.lang_ids}
+        self._marks = [
+            ids[0] for ids in (tokenizer.encode(mark, add_special_tokens=False).ids for mark in MARKS) if len(ids) == 1
+        ]
         self.mels = weights.arrays["encoder/conv1/weight"].shape[1]
         self.multilingual = weights.arrays["decoder/embeddings/weight"].shape[0] >= MULTILINGUAL_VOCABULARY
         self._encoder = _whole_session(path, "encoder", weights, threads)
@@ -66,6 +72,8 @@ class OnnxRuntime:
         while True:
             row = logits[-1]
             row[banned] = -np.inf
+            if prompt.prefix:
+                row[self._marks] += MARK_BONUS
             best = int(row.argmax())
             chances.append(_log_softmax_at(row, best))
             if best == self._eot or len(fed) + len(tokens) >= length:

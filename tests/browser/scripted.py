@@ -64,10 +64,13 @@ def conversation() -> list[dict[str, Any]]:
 
 
 class Script:
-    """The server's side of one page's socket. `sent` is what the page has said."""
+    """The server's side of one page's socket. `sent` is what the page has said, `heard` the positions of its audio."""
 
     def __init__(self, messages: list[dict[str, Any]], role: str, **welcome: Any) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.heard: list[int] = []
+        self.full = 0
+        """starts that are still to be refused"""
         self._messages = messages
         self._role = role
         self._welcome = welcome
@@ -88,6 +91,7 @@ class Script:
 
     def _answer(self, frame: str | bytes) -> None:
         if isinstance(frame, bytes):
+            self.heard.append(int.from_bytes(frame[8:16], "little"))
             return
         message = json.loads(frame)
         self.sent.append(message)
@@ -98,6 +102,9 @@ class Script:
                     state = {"listeners": 12, "captions": {"pt": 7, "ja": 5}, "voices": {"pt": 2}}
                     self.say({"type": "links", "speaker": "s" * 32, "listener": "l" * 32}, {"type": "state", **state})
                 self.say(*self._messages)
+            case "start" if self.full:
+                self.full -= 1
+                self.say({"type": "refused", "code": "busy", "message": "Full."})
             case "start":
                 self.say({"type": "started", "key": message["key"], "channel": 1, "position": 0})
             case "ping":

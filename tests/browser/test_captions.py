@@ -129,6 +129,33 @@ def test_where_the_time_went_is_shown_clause_by_clause(server: Running, browser:
         assert 1.2 <= whole < 6, "the stages, and what the network of a busy machine adds"
 
 
+def test_waiting_of_speech_that_began_before_its_clause_was_over_is_shown(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        script = show(page, server, "listen")
+        page.evaluate("tsuyaku.panel.played('1/2/pt', 700)")
+        lag = {"type": "lag", "channel": 1, "language": "pt", "end_to_end_ms": 900, "stages": {"recognise": 700}}
+        script.say({**lag, "segment": 2})
+        page.click("#more")
+        assert page.locator(".bars [data-stage=play]").first.get_attribute("title") == "play 0.7 s"
+
+
+def test_page_says_that_the_beginning_is_gone(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        show(page, server, "listen", cut=True)
+        page.get_by_text("The beginning of what was said is no longer kept here").wait_for()
+
+
+def test_language_that_cannot_be_served_is_named_as_that(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        script = show(page, server, "listen")
+        trouble = {"type": "trouble", "channel": 1, "stage": "translate", "language": "pt", "code": "language-unserved"}
+        script.say(trouble)
+        page.get_by_text("What is said now cannot be translated into this language here").wait_for()
+
+
 def test_each_side_hears_again_what_was_said_to_it(server: Running, browser: Browser) -> None:
     """The speech of a language is kept by itself."""
     with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:

@@ -341,3 +341,12 @@ def test_host_gives_a_room_its_terms_and_hears_of_a_file_that_cannot_be_read(ser
             "context": "cardiology conference",
         }
         page.wait_for_url("**/speak**")
+
+
+@pytest.mark.parametrize(("name", "title"), [("speak", "Falar"), ("talk", "Conversa a dois"), ("listen", "Legendas ao vivo")])
+def test_title_is_in_the_language_of_the_page(server: Running, browser: Browser, name: str, title: str) -> None:
+    with watched(browser, server.url, locale="pt-BR", permissions=["microphone"]) as pages:
+        page = pages.page()
+        play(page, [], "listener" if name == "listen" else "host")
+        page.goto(address(server, name))
+        evaluates(page, f"document.title === {title + ' · Tsuyaku'!r}")

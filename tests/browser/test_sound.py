@@ -88,3 +88,34 @@ def test_speech_that_comes_too_late_is_left_out_by_whole_clauses(server: Running
         assert begun == done, "what has begun is never cut"
         assert 1 < len(begun) < 10
         assert begun[-1] == "1/9/pt"
+
+
+def test_original_is_quieter_while_its_interpretation_sounds(server: Running, browser: Browser) -> None:
+    """Measured where it leaves for the loudspeaker."""
+    with watched(browser, server.url) as pages:
+        page = pages.page(server.url)
+        levels = page.evaluate(
+            """async () => {
+              const { Original } = await import('/js/original.js');
+              const original = new Original();
+              original.play(new URL('/api/sample.wav', location.href));
+              const block = new Float32Array(2048);
+              const loudest = async () => {
+                let most = 0;
+                for (const end = performance.now() + 3000; performance.now() < end; ) {
+                  original.analyser.getFloatTimeDomainData(block);
+                  most = Math.max(most, Math.sqrt(block.reduce((sum, x) => sum + x * x, 0) / block.length));
+                  await new Promise(resolve => setTimeout(resolve, 20));
+                }
+                return most;
+              };
+              const alone = await loudest();
+              original.duck(true);
+              await new Promise(resolve => setTimeout(resolve, 800));
+              const beneath = await loudest();
+              original.stop();
+              return { alone, beneath };
+            }"""
+        )
+        assert levels["alone"] > 0.02
+        assert 0 < levels["beneath"] < levels["alone"] / 2

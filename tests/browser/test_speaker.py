@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Route
 
 from tests.browser.conftest import Running, evaluates, until, watched
-from tests.browser.scripted import SENTENCES, SIZES, address, conversation, play, show
+from tests.browser.scripted import SENTENCES, SIZES, address, caption, conversation, play, show
 
 pytestmark = pytest.mark.browser
 
@@ -94,7 +94,7 @@ def test_overlay_link_is_put_together_and_shows_captions(server: Running, browse
         for label in ("64", "3", "Top"):
             page.locator("dialog .choices label", has_text=label).last.click()
         link = page.input_value("#overlay-link")
-        assert link.partition("#")[2] == f"{'l' * 32}&lang=pt&size=64&lines=3&position=top&shade=1"
+        assert link.partition("#")[2] == f"{'l' * 32}&lang=pt&size=64&lines=3&position=top&align=left&stay=15&shade=1"
         overlay = pages.page()
         play(overlay, conversation())
         overlay.goto(link)
@@ -113,6 +113,96 @@ def test_overlay_that_can_have_no_captions_says_why(server: Running, browser: Br
         page = pages.page(f"{server.url}overlay#{room['listener']}&lang=pt&code=harbour")
         evaluates(page, "document.documentElement.dataset.connection === 'open'")
         assert not page.locator(".notices").is_visible()
+
+
+def test_full_server_is_asked_again_until_it_has_room(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        asked: list[str] = []
+
+        def answer(route: Route) -> None:
+            asked.append(route.request.url)
+            if len(asked) < 3:
+                route.fulfill(status=503, json={"code": "busy", "message": "Full."})
+            else:
+                route.continue_()
+
+        page.route("**/api/rooms", answer)
+        page.goto(server.url)
+        page.click("#speak")
+        page.get_by_text("The server is full at the moment").wait_for()
+        page.wait_for_url("**/speak#*")
+        assert len(asked) == 3
+
+
+def test_what_is_said_while_the_server_has_no_room_is_sent_once_it_has(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        script = play(page, [], "host")
+        script.full = 1
+        page.goto(address(server, "speak"))
+        page.click("#start")
+        page.get_by_text("The server is full at the moment").wait_for()
+        page.get_by_text("The server is full at the moment").wait_for(state="detached")
+        until(lambda: page.evaluate("1") and script.heard, 10, "the page sends what was said")
+        assert script.heard[0] == 0
+        assert len([m for m in script.sent if m["type"] == "start"]) == 2
+
+
+@pytest.mark.parametrize("name", ["speak", "talk"])
+def test_channel_that_the_server_closes_stops_the_microphone(server: Running, browser: Browser, name: str) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        script = show(page, server, name)
+        if name == "talk":
+            page.locator("label", has=page.locator("#automatic")).click()
+        until(lambda: page.evaluate("1") and script.heard, 20, "sound is sent")
+        script.say({"type": "closed", "sequence": 900, "channel": 1, "code": "end", "message": ""})
+        page.get_by_text("The server takes no more of what you say").wait_for()
+        page.wait_for_selector("#start")
+        assert page.evaluate("tsuyaku.speaking.running") is False
+        assert page.evaluate("tsuyaku.speaking.capture._stream") is None
+
+
+def test_microphone_is_changed_while_somebody_speaks(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "speak")
+        device = "tsuyaku.speaking.capture._stream.getAudioTracks()[0].getSettings().deviceId"
+        before = page.evaluate(device)
+        names = page.locator("#device option").all_inner_texts()
+        assert len(set(names)) > 2
+        values = [str(option.get_attribute("value")) for option in page.locator("#device option").all()]
+        other = next(value for value in values if value not in ("", "default", before))
+        end = "[...tsuyaku.speaking.channels.values()][0].uplink._end"
+        page.select_option("#device", other)
+        evaluates(page, f"{device} === '{other}'")
+        sent = page.evaluate(end)
+        evaluates(page, f"{end} > {sent} + 16000")
+        assert page.evaluate("tsuyaku.speaking.lostSeconds") == 0
+
+
+def test_overlay_is_emptied_when_nothing_is_said_for_a_while(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        script = play(page, conversation())
+        page.goto(f"{address(server, 'overlay')}&stay=2&align=center")
+        page.locator(".roll", has_text="convés").wait_for()
+        page.locator(".roll").wait_for(state="hidden")
+        script.say(caption(200, 9, " Bom dia."))
+        page.locator(".roll").wait_for(state="visible")
+        box = page.locator(".roll").bounding_box()
+        assert box is not None
+        assert abs(box["x"] + box["width"] / 2 - page.evaluate("innerWidth / 2")) < 4
+
+
+@pytest.mark.parametrize("code", [1009, 4400])
+def test_frame_that_the_server_refuses_is_not_sent_for_ever(server: Running, browser: Browser, code: int) -> None:
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "speak").end(code)
+        page.get_by_text("The server did not understand this page").wait_for()
+        assert page.evaluate("tsuyaku.room.connection.status.phase") == "over"
 
 
 def test_link_for_phones_is_one_that_they_can_follow(server: Running, browser: Browser) -> None:

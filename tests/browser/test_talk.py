@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Playwright, Route
 
 from tests.browser.conftest import FAKE_MICROPHONE, OUT, Running, evaluates, launch, microphone_file, watched
+from tests.browser.scripted import address, conversation, play, show
 from tests.conftest import Recording
 
 pytestmark = pytest.mark.browser
@@ -134,3 +135,31 @@ def test_overlay_obeys_its_parameters(server: Running, browser: Browser) -> None
         assert box["y"] < 60
         assert 3 * 60 < box["height"] < 3 * 60 * 1.5
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
+
+
+def test_what_was_said_goes_on_where_it_is_looked_at(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        script = show(page, server, "talk")
+        page.click("#phrases")
+        script.say(*conversation())
+        page.locator("dialog .history", has_text="convés").or_(
+            page.locator("dialog .history", has_text="harbour")
+        ).wait_for()
+
+
+def test_pair_that_only_llama_translates_is_told_before_it_is_begun(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+
+        def answer(route: Route) -> None:
+            route.fulfill(json={**route.fetch().json(), "languages": ["en", "pt", "ja"], "alone": {"ja": ["pt"]}})
+
+        page.route("**/api/info", answer)
+        play(page, [], "host")
+        page.goto(address(server, "talk"))
+        page.select_option("#mine", "pt")
+        page.select_option("#theirs", "ja")
+        page.get_by_text("Only Llama translates between these two languages").wait_for()
+        page.select_option("#theirs", "en")
+        page.get_by_text("Only Llama translates between these two languages").wait_for(state="detached")

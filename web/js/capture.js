@@ -41,6 +41,8 @@ export class Capture {
     this._node = null;
     /** @type {MediaStream | null} */
     this._stream = null;
+    /** @type {AudioNode | null} */
+    this._source = null;
     /** @type {HTMLAudioElement | null} of a file: its playing is the clock */
     this.player = null;
     /** what the browser really does with the sound */
@@ -72,13 +74,27 @@ export class Capture {
         else if (event.data.gap) this._handlers.gap(event.data.gap);
       };
       context.onstatechange = () => this._check();
-      const source = choice.kind === "file" ? await this._file(context, choice.file) : this._live(context, stream);
-      source.connect(node);
+      this._source = choice.kind === "file" ? await this._file(context, choice.file) : this._live(context, stream);
+      this._source.connect(node);
       await context.resume();
     } catch (error) {
       await this.stop();
       throw error instanceof CaptureError ? error : new CaptureError("capture-failed");
     }
+  }
+
+  /** Another microphone; the one before is heard until this one is. Raises `CaptureError`. @param {string} device */
+  async change(device) {
+    const context = this._context;
+    const stream = await open({ kind: "microphone", device });
+    if (!context || context !== this._context || !this._node) return release(stream);
+    const source = this._live(context, stream);
+    source.connect(this._node);
+    this._source?.disconnect();
+    release(this._stream);
+    this._source = source;
+    this._stream = stream;
+    this._check();
   }
 
   /**
@@ -143,8 +159,8 @@ export class Capture {
     this._node = null;
     this._interrupted = false;
     if (this._context) this._context.onstatechange = null;
-    for (const track of this._stream?.getTracks() ?? []) track.stop();
-    this._stream = null;
+    release(this._stream);
+    this._stream = this._source = null;
     if (this.player) {
       this.player.pause();
       URL.revokeObjectURL(this.player.src);
@@ -153,6 +169,11 @@ export class Capture {
     await this._context?.close();
     this._context = null;
   }
+}
+
+/** @param {MediaStream | null} stream */
+function release(stream) {
+  for (const track of stream?.getTracks() ?? []) track.stop();
 }
 
 /** @param {{kind: "microphone", device: string} | {kind: "tab"}} choice */

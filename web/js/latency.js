@@ -13,6 +13,8 @@ export class LatencyPanel {
   constructor() {
     /** @type {Bar[]} */
     this.bars = [];
+    /** @type {Map<string, number>} ms that the speech of a clause waited, which may be known before the clause's times */
+    this._waits = new Map();
     this.element = h("div", { class: "latency" });
     this.draw();
   }
@@ -29,6 +31,8 @@ export class LatencyPanel {
       stages[known] = (stages[known] ?? 0) + ms;
     }
     const key = `${lag.channel}/${lag.segment}/${lag.language}`;
+    const wait = this._waits.get(key);
+    if (wait !== undefined) stages.play = wait;
     this.bars = [...this.bars.filter((bar) => bar.key !== key), { key, stages, misses: lag.misses ?? [] }].slice(-KEPT);
     this.draw();
   }
@@ -39,8 +43,11 @@ export class LatencyPanel {
    * @param {number} ms
    */
   played(key, ms) {
+    this._waits.set(key, ms);
+    if (this._waits.size > 4 * KEPT) this._waits.delete([...this._waits.keys()][0] ?? "");
     const bar = this.bars.find((candidate) => candidate.key === key);
-    if (bar) bar.stages.play = ms;
+    if (!bar) return;
+    bar.stages.play = ms;
     this.draw();
   }
 

@@ -2,43 +2,42 @@
 
 const ALONE = 0.5;
 const BENEATH = 0.12;
-const STEP_MS = 40;
+const FADE_S = 0.15; // time constant
 
 export class Original {
   constructor() {
     /** @type {HTMLAudioElement | null} */
     this._audio = null;
-    this._target = ALONE;
-    this._fading = 0;
+    /** @type {AudioContext | null} */
+    this._context = null;
+    /** @type {GainNode | null} an element's own volume cannot be set on iPhones */
+    this._gain = null;
+    /** @type {AnalyserNode | null} */
+    this.analyser = null;
   }
 
   /** A browser that lets no sound begin by itself stays silent; the captions do not need it. @param {URL} url */
   play(url) {
     this.stop();
     const audio = new Audio(url.href);
+    const context = new AudioContext();
     this._audio = audio;
-    audio.volume = this._target;
+    this._context = context;
+    this._gain = new GainNode(context, { gain: ALONE });
+    this.analyser = new AnalyserNode(context, { fftSize: 2048 });
+    context.createMediaElementSource(audio).connect(this._gain).connect(this.analyser).connect(context.destination);
+    void context.resume();
     audio.play().catch(() => this.stop());
   }
 
   /** @param {boolean} spoken over */
   duck(spoken) {
-    this._target = spoken ? BENEATH : ALONE;
-    if (!this._fading) this._fade();
+    if (this._context) this._gain?.gain.setTargetAtTime(spoken ? BENEATH : ALONE, this._context.currentTime, FADE_S);
   }
 
   stop() {
-    clearTimeout(this._fading);
-    this._fading = 0;
     this._audio?.pause();
-    this._audio = null;
-  }
-
-  _fade() {
-    this._fading = 0;
-    const audio = this._audio;
-    if (!audio || Math.abs(audio.volume - this._target) < 0.01) return;
-    audio.volume += (this._target - audio.volume) * 0.3;
-    this._fading = window.setTimeout(() => this._fade(), STEP_MS);
+    void this._context?.close();
+    this._audio = this._context = this._gain = this.analyser = null;
   }
 }

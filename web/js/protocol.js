@@ -6,7 +6,7 @@ export const SAMPLE_RATE = 16000; // Hz, of the uplink
 /**
  * @typedef {{captions: string[], voices: string[], source: boolean, tentative: boolean, opus: boolean}} Wanted
  * @typedef {{type: "welcome", version: number, role: "host" | "speaker" | "listener", epoch: string, sequence: number,
- *   recovered: boolean, languages: string[], keep_s: number, demo: boolean}} Welcome
+ *   recovered: boolean, languages: string[], keep_s: number, demo: boolean, cut?: boolean}} Welcome
  * @typedef {{type: "links", speaker: string, listener: string}} Links
  * @typedef {{type: "started", key: string, channel: number, position: number}} Started
  * @typedef {{type: "confirmed", channel: number, position: number}} Confirmed
@@ -32,6 +32,7 @@ export const SAMPLE_RATE = 16000; // Hz, of the uplink
 
 /** Why the server closed the socket. */
 export const CLOSE = /** @type {const} */ ({
+  large: 1009,
   malformed: 4400,
   unauthorised: 4401,
   code: 4402,
@@ -45,7 +46,7 @@ export const CLOSE = /** @type {const} */ ({
 });
 
 /** @type {ReadonlySet<number>} */
-const FINAL = new Set([CLOSE.malformed, CLOSE.unauthorised, CLOSE.code, CLOSE.forbidden, CLOSE.ended, CLOSE.guesses, CLOSE.version, CLOSE.flood]);
+const FINAL = new Set([CLOSE.large, CLOSE.malformed, CLOSE.unauthorised, CLOSE.code, CLOSE.forbidden, CLOSE.ended, CLOSE.guesses, CLOSE.version, CLOSE.flood]);
 
 /** @param {number} code */
 export const retries = (code) => !FINAL.has(code);

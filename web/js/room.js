@@ -51,6 +51,7 @@ const REASONS = {
   [CLOSE.version]: "error.version",
   [CLOSE.flood]: "error.flood",
   [CLOSE.malformed]: "error.protocol",
+  [CLOSE.large]: "error.protocol",
 };
 
 /** @type {Record<string, Key>} by stage */
@@ -70,6 +71,12 @@ const REFUSALS = {
   busy: "error.busy",
   "host-only": "error.role",
 };
+
+/** @param {import("./protocol.js").Trouble} message @returns {Key} */
+function trouble({ stage, code, replaced }) {
+  if (code === "language-unserved") return "trouble.unserved";
+  return replaced ? "trouble.replaced" : TROUBLES[stage] ?? "error.engine";
+}
 
 export class Room {
   /**
@@ -125,7 +132,10 @@ export class Room {
         this._ended(message.code);
         break;
       case "closed":
-        if (message.code !== "end") this.tell("engine", "error.engine", { detail: message.message });
+        if (message.code !== "end") this.tell("engine", "error.engine", { detail: message.code });
+        break;
+      case "started":
+        this.untell("refused");
         break;
       case "refused":
         this.tell("refused", REFUSALS[message.code] ?? "error.engine");
@@ -133,7 +143,7 @@ export class Room {
       case "trouble":
         this.tell(
           `trouble ${message.stage}`,
-          message.replaced ? "trouble.replaced" : TROUBLES[message.stage] ?? "error.engine",
+          trouble(message),
           { detail: message.code, passing: true },
         );
         break;
@@ -166,6 +176,7 @@ export class Room {
     if (this._wasOpen) this.tell("connection", hadText && !message.recovered ? "gap" : "back", { passing: true });
     else this.untell("connection");
     this._wasOpen = true;
+    if (message.cut && !message.recovered) this.tell("cut", "cut", { passing: true });
   }
 
   /** @param {string} code */

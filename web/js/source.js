@@ -11,7 +11,10 @@ export class SourcePicker {
     this._device = "";
     /** @type {File | null} */
     this._file = null;
-    this._devices = h("div", null);
+    /** which microphone, where there are several */
+    this.devices = h("div", null);
+    /** @type {(device: string) => void} */
+    this.changed = () => {};
     this._chooser = h("input", {
       type: "file",
       accept: "audio/*,video/*",
@@ -27,7 +30,7 @@ export class SourcePicker {
       this.kind = /** @type {typeof this.kind} */ (value);
       this._show();
     });
-    this.element = h("div", { class: "controls" }, picked, this._devices, this._chooser);
+    this.element = h("div", { class: "controls" }, picked, this.devices, this._chooser);
     navigator.mediaDevices?.addEventListener?.("devicechange", () => void this.refresh());
     this._show();
     void this.refresh();
@@ -42,19 +45,28 @@ export class SourcePicker {
     return null;
   }
 
+  /** Back where one is chosen before speaking. */
+  reset() {
+    this.element.insertBefore(this.devices, this._chooser);
+    void this.refresh();
+  }
+
   /** Microphones have names only once one was granted, and come and go. */
   async refresh() {
     const found = await microphones();
     if (!found.some(({ deviceId }) => deviceId === this._device)) this._device = "";
-    if (found.length < 2) return fill(this._devices);
+    if (found.length < 2) return fill(this.devices);
     /** @type {[string, string][]} */
     const names = [["", t("speak.device.default")]];
     found.forEach(({ deviceId, label }, i) => names.push([deviceId, label || `${t("speak.device")} ${i + 1}`]));
-    fill(this._devices, select(t("speak.device"), names, this._device, (value) => (this._device = value), { id: "device" }));
+    fill(this.devices, select(t("speak.device"), names, this._device, (value) => {
+      this._device = value;
+      this.changed(value);
+    }, { id: "device" }));
   }
 
   _show() {
     this._chooser.hidden = this.kind !== "file";
-    this._devices.hidden = this.kind !== "microphone";
+    this.devices.hidden = this.kind !== "microphone";
   }
 }

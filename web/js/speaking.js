@@ -5,6 +5,7 @@ import { opusEncodes } from "./opus.js";
 import { SAMPLE_RATE } from "./protocol.js";
 import { Uplink } from "./uplink.js";
 
+const RETRY_MS = 5000; // until a server that was full is asked for a channel again
 const SILENCE = 1.5 * SAMPLE_RATE; // sent when a pause begins, so that what was said is completed
 const opus = await opusEncodes();
 const KEY = "tsuyaku channel";
@@ -26,7 +27,8 @@ export function channelKey(which) {
 export class Speaking {
   /**
    * @param {import("./connection.js").Connection} connection
-   * @param {{level?: (rms: number, peak: number) => void, ended?: () => void, interrupted?: (now: boolean) => void}} handlers
+   * @param {{level?: (rms: number, peak: number) => void, ended?: () => void, interrupted?: (now: boolean) => void,
+   *   closed?: () => void}} handlers `closed`: the server takes no more of what is said, and nobody here had stopped
    */
   constructor(connection, handlers) {
     this.connection = connection;
@@ -42,6 +44,7 @@ export class Speaking {
       interrupted: (now) => handlers.interrupted?.(now),
     });
     this.running = false;
+    this._retry = 0;
   }
 
   /** @param {import("./capture.js").SourceChoice} source */
@@ -49,6 +52,12 @@ export class Speaking {
     await this.capture.start(source);
     this.connection.captureMs = this.capture.delayMs;
     this.running = true;
+  }
+
+  /** Another microphone, without a break. @param {string} device */
+  async change(device) {
+    await this.capture.change(device);
+    this.connection.captureMs = this.capture.delayMs;
   }
 
   /**
@@ -90,8 +99,19 @@ export class Speaking {
       else if (message.type === "closed" && message.channel === uplink.channel) {
         forget();
         this.channels.delete(which);
+        if (!uplink.stopping) this.handlers.closed?.();
       }
     }
+    if (message.type === "refused") this._refused(message.code);
+  }
+
+  /** What is said meanwhile is kept, and sent once there is room. @param {string} code */
+  _refused(code) {
+    if (code !== "busy" && code !== "too-many-channels") return;
+    clearTimeout(this._retry);
+    this._retry = window.setTimeout(() => {
+      for (const { uplink } of this.channels.values()) if (uplink.channel === null && this.connection.ready) uplink.start();
+    }, RETRY_MS);
   }
 
   disconnected() {
@@ -109,6 +129,7 @@ export class Speaking {
   /** Nothing more will be said; the last words are still sent. */
   async stop() {
     this.running = false;
+    clearTimeout(this._retry);
     this.connection.captureMs = 0;
     await this.capture.stop();
     for (const { uplink, forget } of this.channels.values()) {

@@ -17,6 +17,7 @@ import { Awake, brand, languageRow, openDisplay, openSave } from "../settings.js
 
 apply();
 await setUp();
+document.title = `${t("listen.title")} · Tsuyaku`;
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 
 const asked = fragment().options.get("lang") ?? "";
@@ -35,12 +36,13 @@ const room = new Room(wanted(), {
   message: take,
   save: () => openSave(room, language),
   voice: (voice) => {
-    arrivals.set(`${voice.channel}/${voice.segment}/${voice.language}`, performance.now());
+    const key = `${voice.channel}/${voice.segment}/${voice.language}`;
+    if (!arrivals.has(key)) arrivals.set(key, performance.now());
     if (arrivals.size > 100) arrivals.delete([...arrivals.keys()][0] ?? "");
     void playback.play(voice);
   },
 });
-/** @type {Map<string, number>} when a clause's speech arrived */
+/** @type {Map<string, number>} when the first of a clause's speech arrived */
 const arrivals = new Map();
 const panel = new LatencyPanel();
 const roll = new Roll(room.captions, { painted: (arrived) => room.delay.painted(arrived), moved: () => history.update() });

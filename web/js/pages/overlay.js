@@ -1,5 +1,6 @@
 // Captions alone, on nothing: for OBS and projectors. Parameters behind the token: lang, size (px), lines, position
-// (bottom or top), align (left or center), shade (0 or 1), code (of the room). Nothing but captions is ever shown, unless
+// (bottom or top), align (left or center), shade (0 or 1), stay (s that the last caption stays; 0 for ever), code (of the
+// room). Nothing but captions is ever shown, unless
 // the overlay cannot have any: then its operator reads why.
 
 import { setUp } from "../i18n/index.js";
@@ -36,9 +37,13 @@ const room = new Room(wanted(), {
   },
 });
 const roll = new Roll(room.captions);
+const staysMs = 1000 * (option("stay") === "0" ? Infinity : between("stay", 1, 3600, 15));
+let clearing = 0;
 room.captions.changed = () => {
   roll.update();
   root.dataset.empty = String(room.captions.segments.length === 0 && room.captions.tails.size === 0);
+  clearTimeout(clearing);
+  if (staysMs < Infinity) clearing = window.setTimeout(() => (root.dataset.empty = "true"), staysMs);
 };
 room.connection.code = option("code");
 room.notices.hidden = true;

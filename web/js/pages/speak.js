@@ -22,11 +22,13 @@ const LOUD_MS = 3000; // that the advice to move back stays after the last clipp
 
 apply();
 await setUp();
+document.title = `${t("speak.title")} · Tsuyaku`;
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const facts = await info();
 const sources = ordered(facts.sources.length ? facts.sources : facts.languages);
 const asked = fragment().options;
 const picker = new SourcePicker();
+picker.changed = (/** @type {string} */ device) => void change(device);
 let language = [asked.get("lang") ?? "", prefs.speaks, ...preferred()].find((code) => code === "auto" || sources.includes(code)) ?? "en";
 let paused = false;
 let quiet = 0;
@@ -39,7 +41,7 @@ const room = new Room(
   { message: take, status, save, speaker: true },
 );
 room.connection.code = asked.get("code") ?? "";
-const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted });
+const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, closed: () => void cut() });
 const awake = new Awake();
 const panel = new LatencyPanel();
 const host = new Host(room, facts.address);
@@ -102,7 +104,7 @@ function setup() {
     picker.element,
     start,
   );
-  void picker.refresh();
+  picker.reset();
   meter.hidden = true;
   heard.element.hidden = !said();
   const blocked = obstacle();
@@ -133,8 +135,11 @@ async function begin(start) {
   }, { icon: "pause", class: "primary big", id: "pause", pressed: false });
   fill(controls, h("div", { class: "pair" }, pause, button(t("speak.stop"), () => void stop(), { icon: "stop", class: "danger big", id: "stop" })));
   meter.hidden = heard.element.hidden = false;
-  if (source.kind === "microphone") advice.textContent = t(speaking.capture.settings.echoCancellation ? "speak.echo.on" : "speak.echo.off");
   pause.focus();
+  if (source.kind !== "microphone") return;
+  advice.textContent = t(speaking.capture.settings.echoCancellation ? "speak.echo.on" : "speak.echo.off");
+  controls.append(picker.devices);
+  await picker.refresh(); // they have names now
 }
 
 async function stop() {
@@ -152,6 +157,24 @@ async function lost() {
   const wasFile = picker.kind === "file";
   await stop();
   if (!wasFile) complain(new CaptureError("mic-lost"));
+}
+
+/** @param {string} device */
+async function change(device) {
+  if (!speaking.running) return;
+  try {
+    await speaking.change(device);
+    room.untell("capture");
+  } catch (error) {
+    complain(error instanceof CaptureError ? error : new CaptureError("capture-failed")); // the one before goes on
+  }
+}
+
+/** The server has ended what is said here. */
+async function cut() {
+  if (room.captions.ended) return;
+  await stop();
+  room.tell("capture", "speak.closed", { danger: true });
 }
 
 /** @param {boolean} now */

@@ -1,12 +1,15 @@
 // The first page: what it is, and three ways to begin.
 
 import { ApiError, createDemo, createRoom, info } from "../api.js";
-import { add, fill, h, select } from "../dom.js";
+import { fill, h, select } from "../dom.js";
 import { hours, INTERFACES, interfaceLanguage, setUp, t } from "../i18n/index.js";
 import { nativeName, ordered, preferred } from "../languages.js";
 import { apply, prefs, remember } from "../prefs.js";
 import { link } from "../room.js";
 import { brand, languageSelect, mark } from "../settings.js";
+
+const FIRST_RETRY_MS = 2000;
+const LONGEST_RETRY_MS = 15_000;
 
 apply();
 await setUp();
@@ -15,6 +18,7 @@ const facts = await info();
 const languages = ordered(facts.languages);
 /** @type {{code: string, keep_s: number, briefing: {glossary: string, format: string, context: string}}} */
 const asked = { code: "", keep_s: 0, briefing: { glossary: "", format: "toml", context: "" } };
+let begun = 0; // how often something was asked of the server
 let shown = ""; // the language of the demonstration; what a person reads is theirs to say
 draw();
 app.dataset.ready = "yes";
@@ -109,16 +113,26 @@ async function talkLink() {
 }
 
 /**
+ * A full server is asked again until it has room, or something else is begun.
  * @param {HTMLElement} notice
  * @param {() => Promise<string>} make
  */
 async function begin(notice, make) {
+  const beginning = (begun += 1);
   fill(notice, h("p", { class: "notice" }, t("start.creating")));
-  try {
-    location.href = await make();
-  } catch (error) {
-    fill(notice);
-    add(notice, [h("p", { class: "notice danger", role: "alert" }, t(why(error)))]);
+  delete notice.dataset.key;
+  for (let wait = FIRST_RETRY_MS; beginning === begun; wait = Math.min(LONGEST_RETRY_MS, wait * 1.5)) {
+    try {
+      location.href = await make();
+      return;
+    } catch (error) {
+      if (beginning !== begun) return;
+      const key = why(error);
+      if (notice.dataset.key !== key) fill(notice, h("p", { class: "notice danger", role: "alert" }, t(key)));
+      notice.dataset.key = key;
+      if (key !== "error.busy") return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, wait));
   }
 }
 

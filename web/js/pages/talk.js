@@ -29,6 +29,7 @@ const ECHO_MS = 350; // that the room still sounds after the loudspeaker
 
 apply();
 await setUp();
+document.title = `${t("talk.title")} · Tsuyaku`;
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const facts = await info();
 const languages = ordered(facts.languages);
@@ -44,18 +45,21 @@ const opus = await opusWorks();
 
 const room = new Room(wanted(), { message: take, status, voice: (voice) => playback.play(voice), speaker: true });
 const playback = new Playback({ progress: ({ waiting }) => waiting > 0.02 && (soundedAt = performance.now()) });
-const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted });
+const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, closed: () => void cut() });
 const awake = new Awake();
 /** @type {Half[]} */
 let halves = [];
 const invite = h("div", { id: "invite" });
 let listener = "";
+/** @type {History | null} what is looked at of what was said */
+let spoken = null;
 
 room.captions.changed = () => {
   for (const { roll, announcer } of halves) {
     roll.update();
     announcer.update();
   }
+  spoken?.update();
 };
 room.open();
 app.dataset.ready = "yes";
@@ -73,6 +77,7 @@ function setup() {
   const other = languageSelect(t("talk.theirs"), languages, theirs, (code) => {
     theirs = code;
     remember({ other: code });
+    tellAlone();
   }, { id: "theirs" });
   const nameField = h("label", { class: "field" }, h("span", null, t("talk.name")), h("input", { type: "text", maxlength: 40, autocomplete: "given-name", oninput: (/** @type {Event} */ event) => (name = /** @type {HTMLInputElement} */ (event.target).value.trim()) }));
   const joining = room.role === "speaker";
@@ -93,10 +98,12 @@ function setup() {
       joining ? null : choice("", [["one", t("talk.one")], ["each", t("talk.each")]], each ? "each" : "one", (value) => {
         each = value === "each";
         show();
+        tellAlone();
       }),
       languageSelect(t("talk.mine"), languages, mine, (code) => {
         mine = code;
         remember({ speaks: code });
+        tellAlone();
       }, { id: "mine" }),
       other,
       nameField,
@@ -105,8 +112,16 @@ function setup() {
     ),
   );
   show();
+  tellAlone();
   const blocked = obstacle();
   if (blocked) complain(blocked);
+}
+
+/** Nothing stands in for Llama between the two: who talks should know why the other side may wait. */
+function tellAlone() {
+  const only = !each && (facts.alone[mine]?.includes(theirs) || facts.alone[theirs]?.includes(mine));
+  if (!only) room.untell("alone");
+  else room.tell("alone", "talk.alone");
 }
 
 /** @param {HTMLButtonElement} start */
@@ -255,8 +270,9 @@ function large(code, which) {
 function phrases() {
   const history = new History(room.captions, { source: () => true, beside: each ? "" : theirs });
   history.show(mine);
+  spoken = history;
   const save = button(t("save"), () => openSave(room, mine), { icon: "save" });
-  sheet(t("talk.phrases"), t("close"), history.element, save);
+  sheet(t("talk.phrases"), t("close"), history.element, save).addEventListener("close", () => (spoken = null));
 }
 
 async function stop() {
@@ -301,6 +317,14 @@ async function lost() {
   await stop();
   setup();
   complain(new CaptureError("mic-lost"));
+}
+
+/** The server has ended what is said here. */
+async function cut() {
+  if (room.captions.ended || !started) return;
+  await stop();
+  setup();
+  room.tell("capture", "speak.closed", { danger: true });
 }
 
 /** @param {boolean} now */
