@@ -52,6 +52,23 @@ def test_page_is_accessible(server: Running, browser: Browser, axe: str, name: s
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", ["speak", "talk", "listen"])
+def test_page_is_accessible_before_anything_is_said(
+    server: Running, browser: Browser, axe: str, name: str, size: str, scheme: str
+) -> None:
+    with watched(browser, server.url, viewport=SIZES[size], color_scheme=scheme, permissions=["microphone"]) as pages:
+        page = pages.page()
+        play(page, [], "listener" if name == "listen" else "host")
+        page.goto(address(server, name))
+        evaluates(page, "document.documentElement.dataset.connection === 'open'")
+        page.evaluate("Promise.all(document.getAnimations().map(a => a.finished))")
+        page.screenshot(path=OUT / f"{name}-before-{size}-{scheme}.png")
+        assert serious(page, axe) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out sideways"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     ("name", "opener"),
     [
@@ -343,7 +360,9 @@ def test_host_gives_a_room_its_terms_and_hears_of_a_file_that_cannot_be_read(ser
         page.wait_for_url("**/speak**")
 
 
-@pytest.mark.parametrize(("name", "title"), [("speak", "Falar"), ("talk", "Conversa a dois"), ("listen", "Legendas ao vivo")])
+@pytest.mark.parametrize(
+    ("name", "title"), [("speak", "Falar"), ("talk", "Conversa a dois"), ("listen", "Legendas ao vivo")]
+)
 def test_title_is_in_the_language_of_the_page(server: Running, browser: Browser, name: str, title: str) -> None:
     with watched(browser, server.url, locale="pt-BR", permissions=["microphone"]) as pages:
         page = pages.page()
