@@ -26,7 +26,7 @@ from models.whisper_runtime import FRAMES_PER_SECOND, MEDIAN_WIDTH, Aligned, Gen
 LARGEST = 600_000_000  # bytes of weights, as stored, that are worth a second copy: up to Whisper small
 MULTILINGUAL_VOCABULARY = 51_865
 MARKS = ",.?!:;、。，？！،؟।"
-MARK_BONUS = 0.6  # in log odds, where text is gone on from: what is committed has fewer marks than Whisper would write,
+MARK_BONUS = 0.9  # in log odds, where text is gone on from: what is committed has fewer marks than Whisper would write,
 # and a decoder goes on in the manner in which its text began
 GRAPH_VERSION = 2  # of what `models.whisper_graph` makes
 

@@ -15,27 +15,51 @@ class Budgets:
     speak: float = 300
 
 
+SMOOTHING = 0.1  # weight of the newest pass
+
 GPU = Budgets(recognise=500, speak=200)
 
 
 @dataclass(slots=True)
 class StepControl:
-    """Recognition's answer to misses: a wider step between passes, then less audio in each; both back as passes get
-    cheap again.
+    """How often recognition looks, and at how much: what a pass hears follows from what passes cost on this machine, so
+    that each takes at most `share` of a step. Its answer to misses: a wider step, then less audio; both back as passes
+    get cheap again.
 
     Units are seconds of new audio before the next pass, and seconds of audio that a pass may hear.
     """
 
     step_s: float
-    longest_s: float
+    full_s: float
+    """heard at most, where passes are cheap"""
     widest_s: float = 2.4
+    modest_s: float = 6.0
+    """heard at most, where they are not"""
     shortest_s: float = 4.0
+    share: float = 0.4
     _narrowest_s: float = field(init=False)
-    _full_s: float = field(init=False)
+    _pace: float = field(init=False, default=0.0)
+    """s that a pass takes for each second that it hears, a moving average"""
+    _short: bool = field(init=False, default=False)
     _good: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
-        self._narrowest_s, self._full_s = self.step_s, self.longest_s
+        self._narrowest_s = self.step_s
+
+    @property
+    def longest_s(self) -> float:
+        """What a pass may hear now."""
+        if self._short:
+            return min(self.shortest_s, self.full_s)
+        if not self._pace:
+            return self.full_s
+        return min(self.full_s, max(self.modest_s, self.share * self._narrowest_s / self._pace))
+
+    def took(self, taken_s: float, heard_s: float) -> None:
+        """What a pass cost. Passes that hear little tell little."""
+        if heard_s >= self.shortest_s:
+            pace = taken_s / heard_s
+            self._pace += SMOOTHING * (pace - self._pace) if self._pace else pace
 
     def missed(self) -> str:
         """Do the next thing that helps, and say what it was."""
@@ -43,9 +67,9 @@ class StepControl:
         if self.step_s < self.widest_s:
             self.step_s = min(self.widest_s, self.step_s * 1.5)
             return f"step widened to {self.step_s:.1f} s"
-        if self.longest_s > self.shortest_s:
-            self.longest_s = self.shortest_s
-            return f"context shortened to {self.longest_s:.0f} s"
+        if not self._short and self.full_s > self.shortest_s:
+            self._short = True
+            return f"context shortened to {self.shortest_s:.0f} s"
         return "step and context at their limit"
 
     def met(self) -> None:
@@ -53,8 +77,8 @@ class StepControl:
         if self._good < 8:
             return
         self._good = 0
-        if self.longest_s < self._full_s:
-            self.longest_s = self._full_s
+        if self._short:
+            self._short = False
         else:
             self.step_s = max(self._narrowest_s, self.step_s / 1.5)
 

@@ -25,17 +25,18 @@ PASSAGE_WORDS = 3  # in a row, that no two hypotheses share by accident
 class RecogniseConfig:
     step_s: float = 0.6
     """new audio before the next pass; a pass never starts before the last one ended"""
-    longest_s: float = 6.0
-    """of the live buffer; beyond it the buffer is trimmed. Each second costs an encoder and the tokens that prime"""
+    longest_s: float = 9.0
+    """of the live buffer; beyond it the buffer is trimmed. Each second costs an encoder and the tokens that prime:
+    where passes take too long it is shorter (`pipeline.budget.StepControl`)"""
     keep_s: float = 2.0
     """left in the buffer by trimming, so that the decoder has context"""
     guard_s: float = 0.1
     """words that end closer to the end of the audio stay open, agreed on or not"""
-    sure_above: float = 0.6
+    sure_above: float = 0.7
     """probability of a word, and of all open words before it, that is committed without a second hypothesis"""
     sure_guard_s: float = 0.25
     """such words end at least so long before the end of the audio; in a lull anywhere before it"""
-    doubtful_below: float = 0.2
+    doubtful_below: float = 0.3
     """probability of a word that agreement commits only once its audio is older than `doubt_s`"""
     doubt_s: float = 1.5
     fastest: float = 30.0

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from models.errors import UnavailableError
-from models.protocols import Hypothesis, RecognitionRequest
+from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest
 from models.scheduler import Done
 from pipeline.audio import ms
 from pipeline.budget import StepControl
@@ -124,11 +124,14 @@ class Recognition:
         if done is None:
             return
         end = live.utterance.audio.end
+        heard_s = (end - live.utterance.audio.start) / SAMPLE_RATE
         update = live.utterance.apply(done.result, end, closed=live.closed, lull=live.lull, hold=hold)
         live.settled = live.lull
         time = stage_time(done)
         await self._take(live, update, language, time)
-        await self._judge(time)
+        if self._shared.config.live:
+            self._pace.took(done.compute_s, heard_s)
+            await self._judge(time)
 
     async def _take(self, live: LiveUtterance, update: Update, language: str, time: StageTime) -> None:
         if update.committed or update.tentative or live.showed_tail:
@@ -141,7 +144,7 @@ class Recognition:
     async def _judge(self, time: StageTime) -> None:
         actual = time.queue_ms + time.compute_ms
         budget = self._shared.config.budgets.recognise
-        if self._shared.config.live and actual > budget:
+        if actual > budget:
             await self._shared.miss("recognise", "", self.segments, budget, actual, self._pace.missed())
         else:
             self._pace.met()

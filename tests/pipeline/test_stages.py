@@ -161,6 +161,22 @@ def test_step_widens_on_misses_then_context_shortens_and_both_recover() -> None:
     assert (pace.step_s, pace.longest_s) == (pytest.approx(0.6), 6.0)
 
 
+def test_pass_hears_as_much_as_this_machine_can_hear_in_its_share_of_a_step() -> None:
+    pace = StepControl(0.6, 9.0)
+    assert pace.longest_s == 9.0
+    pace.took(0.4, 1.0)
+    assert pace.longest_s == 9.0, "so little audio tells nothing"
+    pace.took(8 * 0.03, 8.0)
+    assert pace.longest_s == pytest.approx(8.0)
+    for _ in range(60):
+        pace.took(8 * 0.06, 8.0)
+    assert pace.longest_s == pace.modest_s
+    for _ in range(60):
+        pace.took(6 * 0.02, 6.0)
+    assert pace.longest_s == 9.0
+    assert StepControl(0.6, 5.0).longest_s == 5.0
+
+
 def test_faster_voice_speaks_some_clauses_after_misses_in_a_row_and_no_others() -> None:
     control = VoiceControl(patience=2, clauses=3)
     assert not control.next_clause()
