@@ -86,11 +86,19 @@ class EmbeddedTranslation(TranslationEngine):
         if (source, target) in self._pairs:
             return
         legs = [(source, target)] if "en" in (source, target) else [(source, "en"), ("en", target)]
+        missing: list[str] = []
         for leg in legs:
-            if leg not in self._pairs:
-                self._pairs[leg] = self._find(*leg)
+            if leg not in self._pairs and (folder := self._find(*leg, missing)):
+                self._pairs[leg] = folder
+        if missing:
+            raise UnavailableError(
+                "pair-missing",
+                f"What translates from '{source}' to '{target}' is not on this machine: "
+                f"tsuyaku models pull {' '.join(missing)}",
+            )
 
-    def _find(self, source: str, target: str) -> Path:
+    def _find(self, source: str, target: str, missing: list[str]) -> Path | None:
+        """A model that could be pulled is added to `missing`. Raises `InputError` where there is none."""
         name = f"firefox-{source}-{target}"
         try:
             return self._store.ensure(name)
@@ -99,10 +107,10 @@ class EmbeddedTranslation(TranslationEngine):
                 "pair-missing", f"There is no embedded model from '{source}' to '{target}'; use --translator llama."
             ) from error
         except UnavailableError as error:
-            raise UnavailableError(
-                "pair-missing",
-                f"The model from '{source}' to '{target}' is not on this machine: tsuyaku models pull {name}",
-            ) from error
+            if error.code != "model-missing":
+                raise
+            missing.append(name)
+            return None
 
     async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
         """With the briefing's terms put in; context line and register are beyond this engine."""

@@ -16,6 +16,7 @@ from app.presets import source_language
 from models.catalog import Entry
 from models.errors import TsuyakuError, UnavailableError
 from models.store import Store
+from models.whisper import LANGUAGES
 
 ENDS_ALL = frozenset({"disk-full", "model-unreachable"})
 """what the next model would meet as well"""
@@ -169,13 +170,19 @@ def _row(entry: Entry, here: bool) -> dict[str, object]:
     }
 
 
+def _is_language(name: str) -> bool:
+    """As in pt, or pt-BR; short names that are none are taken for one that was mistyped."""
+    return len(name) <= 3 or name.casefold().split("-")[0] in LANGUAGES
+
+
 def _expanded(store: Store, names: list[str]) -> list[str]:
     """Names as given; languages become the recogniser, the pairs between them (through English) and their voices."""
-    languages = [name for name in names if name not in store.catalog.entries and len(name) <= 3]
-    wanted = [name for name in names if name not in languages]
+    named = [name for name in names if name not in store.catalog.entries and _is_language(name)]
+    wanted = [name for name in names if name not in named]
+    languages = list(dict.fromkeys(map(source_language, named)))
     if languages:
         wanted += ["silero-vad-v6", "whisper-base"]
-        for source, target in permutations([source_language(name) for name in languages], 2):
+        for source, target in permutations(languages, 2):
             route = [entry.id for entry in store.catalog.translation_route(source, target)]
             if not route:
                 typer.echo(f"The catalogue has no model from '{source}' to '{target}'; Llama translates it.", err=True)

@@ -23,15 +23,23 @@ class Handler(SimpleHTTPRequestHandler):
     """Serves ranges, and counts the bytes that it sent."""
 
     sent = 0
+    breaks_after = 0
+    """bytes, once"""
+    knows_ranges = True
 
     def do_GET(self) -> None:
         data = (Path(self.directory) / self.path.lstrip("/")).read_bytes()
-        start = int(self.headers.get("Range", "bytes=0-").split("=")[1].split("-")[0])
+        start = int(self.headers.get("Range", "bytes=0-").split("=")[1].split("-")[0]) if Handler.knows_ranges else 0
+        if start >= len(data):
+            self.send_error(416)
+            return
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(data) - start))
         self.end_headers()
-        Handler.sent += len(data) - start
-        self.wfile.write(data[start:])
+        end = start + Handler.breaks_after if Handler.breaks_after else len(data)
+        Handler.breaks_after = 0
+        Handler.sent += len(data[start:end])
+        self.wfile.write(data[start:end])
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -42,7 +50,8 @@ def server(tmp_path: Path) -> Iterator[str]:
     folder = tmp_path / "served"
     folder.mkdir()
     (folder / "model.bin").write_bytes(DATA)
-    Handler.sent = 0
+    Handler.sent = Handler.breaks_after = 0
+    Handler.knows_ranges = True
     http = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
     thread = threading.Thread(target=http.serve_forever, daemon=True)
     thread.start()
@@ -79,6 +88,44 @@ def test_store_goes_on_where_a_download_broke_off(tmp_path: Path, server: str) -
     (partial_folder / "model.bin.part").write_bytes(DATA[:1_000_000])
     Store(tmp_path / "models", catalog(server)).pull("tiny")
     assert Handler.sent == len(DATA) - 1_000_000
+
+
+def test_download_that_breaks_off_says_so_and_goes_on_the_next_time(tmp_path: Path, server: str) -> None:
+    store = Store(tmp_path / "models", catalog(server))
+    Handler.breaks_after = 400_000
+    with pytest.raises(UnavailableError) as error:
+        store.pull("tiny")
+    assert error.value.code == "model-unreachable"
+    assert store.installed() == []
+    assert (store.pull("tiny") / "model.bin").read_bytes() == DATA
+    assert Handler.sent == len(DATA)
+
+
+def test_server_that_knows_no_ranges_sends_it_whole(tmp_path: Path, server: str) -> None:
+    Handler.knows_ranges = False
+    partial_folder = tmp_path / "models" / ".tiny.partial"
+    partial_folder.mkdir(parents=True)
+    (partial_folder / "model.bin.part").write_bytes(DATA[:1_000_000])
+    folder = Store(tmp_path / "models", catalog(server)).pull("tiny")
+    assert (folder / "model.bin").read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    ("kept", "code"), [(DATA, ""), (DATA[:-1] + b"!", "model-corrupt"), (DATA + b"!", "model-corrupt")]
+)
+def test_download_of_which_nothing_is_left_is_judged_by_its_hash(
+    tmp_path: Path, server: str, kept: bytes, code: str
+) -> None:
+    """The server answers 416; what was kept and is wrong does not stand in the way of the next attempt."""
+    partial_folder = tmp_path / "models" / ".tiny.partial"
+    partial_folder.mkdir(parents=True)
+    (partial_folder / "model.bin.part").write_bytes(kept)
+    store = Store(tmp_path / "models", catalog(server))
+    if code:
+        with pytest.raises(UnavailableError) as error:
+            store.pull("tiny")
+        assert error.value.code == code
+    assert (store.pull("tiny") / "model.bin").read_bytes() == DATA
 
 
 def test_two_processes_that_pull_at_once_fetch_it_once(tmp_path: Path, server: str) -> None:
