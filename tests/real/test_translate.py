@@ -6,13 +6,18 @@ import json
 import signal
 import subprocess
 import wave
+from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 
+import av
+import jsonschema
 import numpy as np
 import pytest
 
+from app.media import MediaFile
 from tests.conftest import Recording
-from tests.real.command import TSUYAKU, committed, events, run, wer
+from tests.real.command import RATE, TSUYAKU, Events, committed, events, run, silence, wer, write_wav
 
 pytestmark = pytest.mark.real
 
@@ -24,6 +29,7 @@ def test_recording_becomes_words_translation_and_speech(english: Recording, tmp_
     found = events(done.stdout)
     assert wer(english.transcript, committed(found, "words", "en")) <= 0.1
     assert len(committed(found, "translation", "pt").split()) > 10
+    assert_follows_schema(found)
     assert found[-1]["event"] == "end"
     assert found[-1]["reason"] == "end"
     with wave.open(str(spoken)) as file:
@@ -33,9 +39,17 @@ def test_recording_becomes_words_translation_and_speech(english: Recording, tmp_
     assert file.getnframes() / file.getframerate() * 1000 >= float(str(placed[-1]["play_ms"]))
 
 
+def assert_follows_schema(found: Events) -> None:
+    schema = json.loads((Path(__file__).parents[2] / "docs" / "events.schema.json").read_text("utf-8"))
+    validator = jsonschema.Draft202012Validator(schema)
+    for event in found:
+        validator.validate(event)
+
+
 def test_realtime_words_appear_while_the_recording_plays(english: Recording) -> None:
     done = run("translate", english.path, "--from", "en", "--to", "pt", "--realtime", "--format", "jsonl")
     found = events(done.stdout)
+    assert_follows_schema(found)
     assert wer(english.transcript, committed(found, "words", "en")) <= 0.15
     emitted = [float(str(e["emitted_ms"])) for e in found if e["event"] == "words" and e["committed"]]
     end = float(str(found[-1]["source_ms"]))
@@ -53,12 +67,68 @@ def test_subtitles_are_bilingual_on_request(english: Recording, tmp_path: Path) 
     target = tmp_path / "out.srt"
     done = run("translate", english.path, "--from", "en", "--to", "pt", "--format", "srt", "--bilingual", "-o", target)
     assert done.returncode == 0
-    assert "00:00:0" in target.read_text("utf-8")
+    text = json.loads(run("translate", english.path, "--from", "en", "--to", "pt", "--format", "json").stdout)["text"]
+    cues = [cue.splitlines() for cue in target.read_text("utf-8").strip().split("\n\n")]
+    assert [cue[0] for cue in cues] == [str(number + 1) for number in range(len(cues))]
+    assert {len(cue) for cue in cues} == {4}, "number, times, what was said, its translation"
+    assert " ".join(cue[2] for cue in cues).split() == text["en"].split()
+    assert " ".join(cue[3] for cue in cues).split() == text["pt"].split()
+    times = [time for cue in cues for time in cue[1].split(" --> ")]
+    assert times == sorted(times)
+    assert times[0].startswith("00:00:0")
+
+
+def test_several_files_and_languages_come_in_order(english: Recording, portuguese: Recording) -> None:
+    done = run("translate", english.path, portuguese.path, "--to", "pt,en", "--format", "jsonl")
+    assert done.returncode == 0, done.stderr
+    found = events(done.stdout)
+    ends = [number for number, event in enumerate(found) if event["event"] == "end"]
+    assert len(ends) == 2
+    for part, language in ((found[: ends[0] + 1], "en"), (found[ends[0] + 1 :], "pt")):
+        assert {event["language"] for event in part if event["event"] == "words"} == {language}
+        assert {e["language"] for e in part if e["event"] == "translation"} == {"pt", "en"}
+        assert committed(part, "translation", language).split() == committed(part, "words", language).split()
+
+
+@pytest.mark.parametrize("pause_s", [0.3, 2.5])
+def test_change_of_language_is_noticed(
+    pause_s: float, english: Recording, portuguese: Recording, tmp_path: Path
+) -> None:
+    """Both ways, after a pause and within a breath."""
+    first, second = (np.concatenate(list(MediaFile(each.path))) for each in (english, portuguese))
+    path = write_wav(tmp_path / "both.wav", np.concatenate([first, silence(pause_s), second, silence(pause_s), first]))
+    found = events(run("translate", path, "--from", "auto", "--to", "pt,en", "--format", "jsonl").stdout)
+    said = [e for e in found if e["event"] == "words" and e["committed"]]
+    languages = [language for language, _ in groupby(said, key=lambda event: event["language"])]
+    assert languages == ["en", "pt", "en"]
+    assert wer(f"{english.transcript} {english.transcript}", committed(found, "words", "en")) <= 0.2
+    assert wer(portuguese.transcript, committed(found, "words", "pt")) <= 0.3
+
+
+def test_sound_of_a_video_that_begins_late_keeps_its_times(english: Recording, tmp_path: Path) -> None:
+    late_s = 3.0
+    speech = np.concatenate(list(MediaFile(english.path)))
+    path = tmp_path / "late.mkv"
+    with av.open(str(path), "w") as file:
+        picture = file.add_stream("mpeg4", rate=10)
+        picture.width, picture.height, picture.pix_fmt = 64, 64, "yuv420p"
+        sound = file.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        for _ in range(round((late_s + len(speech) / RATE) * 10)):
+            file.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8))))
+        samples = (np.clip(speech, -1, 1) * 32767).astype("<i2")[np.newaxis]
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, round(late_s * RATE), Fraction(1, RATE)
+        file.mux(sound.encode(frame))
+        file.mux([*picture.encode(None), *sound.encode(None)])
+    found = [
+        events(run("translate", each, "--from", "en", "--format", "jsonl").stdout) for each in (english.path, path)
+    ]
+    begins = [next(float(str(e["source_start_ms"])) for e in each if e["event"] == "words") for each in found]
+    assert begins[1] - begins[0] == pytest.approx(late_s * 1000, abs=150)
+    assert committed(found[1], "words", "en") == committed(found[0], "words", "en")
 
 
 def test_raw_pcm_on_standard_input_is_interpreted(english: Recording) -> None:
-    from app.media import MediaFile
-
     samples = np.concatenate(list(MediaFile(english.path)))
     pcm = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
     done = run("translate", "-", "--from", "en", "--format", "jsonl", stdin=pcm)
