@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.translation import TranslationConfig, translation
 from app.voices import Voices
 from models.errors import UnavailableError
-from models.protocols import Hypothesis, RecognitionRequest, Samples
-from models.scheduler import Scheduler
+from models.protocols import Hypothesis, IdentificationRequest, RecognitionRequest, Samples
+from models.scheduler import Scheduler, Share
 from models.silero import SileroDetector
 from models.store import Store
 from models.text_language import TextIdentifier
@@ -36,25 +36,22 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
     store = store or Store()
     whisper_path = store.ensure(f"whisper-{config.whisper}")
     voices = Voices(store, config.voice)
-    shared: list[WhisperRecognizer] = []
 
     def recognizer() -> Callable[[Sequence[RecognitionRequest]], Sequence[Hypothesis]]:
-        whisper = WhisperRecognizer(
+        return WhisperRecognizer(
             whisper_path,
             compute_type=config.compute_type,
             threads=config.threads,
             device=config.device,
             context=config.context,
             beam_size=config.beam_size,
-        )
-        shared.append(whisper)
-        return whisper.run
+        ).run
 
     recognise = Scheduler[RecognitionRequest, Hypothesis]("recognise", recognizer)
     return Engines(
         detector=SileroDetector(next(store.ensure("silero-vad-v6").glob("*.onnx"))),
         recognizer=recognise,
-        identify=_Identifier(recognise, shared),
+        identify=Share[Samples, Mapping[str, float]](recognise, IdentificationRequest),
         translator=translation(config.translation, store),
         voice=voices.get,
         faster_voice=voices.faster,
@@ -67,18 +64,6 @@ def _text_identifier() -> TextIdentifier | None:
         return TextIdentifier()
     except UnavailableError:
         return None
-
-
-class _Identifier(Scheduler[Samples, dict[str, float]]):
-    """Language identification on the recogniser's engine, which another thread may call."""
-
-    def __init__(self, recognise: Scheduler[RecognitionRequest, Hypothesis], shared: list[WhisperRecognizer]) -> None:
-        super().__init__("identify", lambda: lambda batch: [dict(shared[0].identify(audio)) for audio in batch])
-        self._recognise = recognise
-
-    async def start(self) -> None:
-        await self._recognise.start()
-        await super().start()
 
 
 async def warm(engines: Engines, source: str, targets: Iterable[str], voices: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ from app.engines import warm
 from app.media import MediaFile, Source, SpeechFile
 from app.outputs import speech_paths
 from app.play import Player
+from models.errors import InputError
 from models.protocols import SAMPLE_RATE, Samples
 from pipeline.config import SessionConfig
 from pipeline.engines import Engines
@@ -89,6 +90,9 @@ async def interpret(source: Source, engines: Engines, config: SessionConfig, sin
                     outcome.end = event
                     stop.set()
             await feeder
+        except InputError:
+            if not outcome.interrupted:  # a source that was interrupted before it gave anything is not to blame
+                raise
         finally:
             feeder.cancel()
             await asyncio.gather(feeder, return_exceptions=True)

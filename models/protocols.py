@@ -66,6 +66,13 @@ class RecognitionRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentificationRequest:
+    """Which language is spoken; answered with the probability of each."""
+
+    audio: Samples
+
+
+@dataclass(frozen=True, slots=True)
 class Hypothesis:
     words: tuple[Word, ...]
     """what follows the request's prefix"""

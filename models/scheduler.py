@@ -20,10 +20,11 @@ import weakref
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 Request = TypeVar("Request")
 Result = TypeVar("Result")
+Asked = TypeVar("Asked", contravariant=True)
 
 Run = Callable[[Sequence[Request]], Sequence[Result]]
 
@@ -90,6 +91,28 @@ class _Job(Generic[Request, Result]):
     key: Hashable | None = field(compare=False)
     future: Future[Done[Result]] = field(compare=False)
     submitted: float = field(compare=False)
+
+
+class Submits(Protocol[Asked, Result]):
+    """What takes requests of a kind: a worker, or a share of one."""
+
+    async def start(self) -> None: ...
+
+    async def submit(self, request: Asked, *, deadline: float, key: Hashable | None = None) -> Done[Result]: ...
+
+
+class Share(Generic[Request, Result]):
+    """Another kind of request to an engine that has a worker: both wait in one queue."""
+
+    def __init__(self, worker: Scheduler[Any, Any], wrap: Callable[[Request], Any]) -> None:
+        self._worker = worker
+        self._wrap = wrap
+
+    async def start(self) -> None:
+        await self._worker.start()
+
+    async def submit(self, request: Request, *, deadline: float, key: Hashable | None = None) -> Done[Result]:
+        return await self._worker.submit(self._wrap(request), deadline=deadline, key=key)
 
 
 class Scheduler(Generic[Request, Result]):

@@ -24,7 +24,7 @@ from faster_whisper.transcribe import get_suppressed_tokens
 
 from models import whisper_onnx
 from models.errors import InputError, TsuyakuError, UnavailableError
-from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples, Word
+from models.protocols import SAMPLE_RATE, Hypothesis, IdentificationRequest, RecognitionRequest, Samples, Word
 from models.whisper_runtime import (
     FRAMES_PER_SECOND,
     MAX_POSITIONS,
@@ -88,10 +88,13 @@ class WhisperRecognizer:
         more_s = min(FULL_CONTEXT_SECONDS, RETRY_FACTOR * self._context.seconds(seconds))
         return self._decode(replace(request, prompt=(), hotwords=()), more_s)
 
-    def run(self, requests: Sequence[RecognitionRequest]) -> list[Hypothesis]:
-        """What `models.scheduler` calls."""
+    def run(self, requests: Sequence[RecognitionRequest | IdentificationRequest]) -> list[Any]:
+        """What `models.scheduler` calls: a `Hypothesis` or a probability of each language for each request."""
         try:
-            return [self.recognize(request) for request in requests]
+            return [
+                self.recognize(request) if isinstance(request, RecognitionRequest) else self.identify(request.audio)
+                for request in requests
+            ]
         except TsuyakuError:
             raise
         except Exception as error:  # runtimes raise classes of their own, derived from Exception alone

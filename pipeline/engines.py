@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from models.protocols import (
@@ -13,7 +13,7 @@ from models.protocols import (
     TargetPiece,
     TranslationRequest,
 )
-from models.scheduler import Scheduler
+from models.scheduler import Scheduler, Submits
 from pipeline.route import TextIdentifier
 
 NO_ENGINE = "none"  # of text that was not translated
@@ -73,7 +73,7 @@ class Engines:
 
     detector: SpeechDetector
     recognizer: Scheduler[RecognitionRequest, Hypothesis]
-    identify: Scheduler[Samples, dict[str, float]]
+    identify: Submits[Samples, Mapping[str, float]]
     translator: TranslationEngine
     voice: Callable[[str], Awaitable[Scheduler[SpeechRequest, Voiced]]]
     """the synthesiser of a language, loaded on first use; raises `TsuyakuError` where there is none"""

@@ -98,6 +98,13 @@ def _unexpected(error: Exception) -> tuple[str, str]:
     return "internal", f"An unexpected {kind} ended this; please report it with what TSUYAKU_LOG_LEVEL=debug shows."
 
 
+def _by_interrupt(error: BaseException | None) -> bool:
+    """Typer makes an exit of an interrupt that nobody handled."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def _forget_output() -> None:
     """What standard output could not take would be tried again, and fail again, when the interpreter ends."""
     try:
@@ -115,7 +122,11 @@ def main() -> None:
         typer.echo(f"tsuyaku: {error.message} [{error.code}]", err=True)
         _forget_output()
         sys.exit(error.exit_status)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as end:
+        if not _by_interrupt(end):
+            raise
+        typer.echo("tsuyaku: stopped at once. [interrupted]", err=True)
+        _forget_output()
         sys.exit(130)
     except Exception as error:
         if os.environ.get("TSUYAKU_LOG_LEVEL") == "debug":

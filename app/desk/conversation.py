@@ -71,16 +71,15 @@ class Conversation:
         async def voice(language: str) -> Scheduler[SpeechRequest, Voiced]:
             return Paced(await self.engines.voice(language), self._speed(language))
 
+        async def faster(language: str) -> Scheduler[SpeechRequest, Voiced] | None:
+            found = await self.engines.faster_voice(language) if self.engines.faster_voice else None
+            return Paced(found, self._speed(language)) if found else None
+
         both = frozenset(self.config.between)
-        engines = Engines(
-            self.engines.detector,
-            self.engines.recognizer,
-            self.engines.identify,
-            self.engines.translator,
-            voice,
-            self.engines.identify_text,
+        return Session(
+            replace(self.engines, voice=voice, faster_voice=faster),
+            replace(config, between=self.config.between, captions=both, voices=both, live=True),
         )
-        return Session(engines, replace(config, between=self.config.between, captions=both, voices=both, live=True))
 
     def join(self, channels: list[Channel]) -> None:
         self.channels = channels

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -79,7 +79,7 @@ class Recognition:
                 hold = languages.needs_identifying(live.identified)
                 await self._advance(live, languages.current, hold=hold)
 
-    async def _identify(self, live: LiveUtterance) -> dict[str, float]:
+    async def _identify(self, live: LiveUtterance) -> Mapping[str, float]:
         """Probability of each language."""
         deadline = self._shared.clock.deadline(IDENTIFY_MS)
         done = await self._shared.engines.identify.submit(live.utterance.audio.samples.copy(), deadline=deadline)

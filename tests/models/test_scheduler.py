@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from models.scheduler import Scheduler, Superseded
+from models.scheduler import Scheduler, Share, Superseded
 
 
 class Engine:
@@ -114,3 +114,18 @@ async def test_failure_to_create_the_engine_is_raised_by_start() -> None:
     scheduler = Scheduler[str, str]("test", create)
     with pytest.raises(OSError, match="no weights"):
         await scheduler.start()
+
+
+async def test_another_kind_of_request_waits_in_the_same_queue() -> None:
+    engine = Engine()
+    scheduler = Scheduler[str, str]("test", engine.create)
+    share = Share[int, str](scheduler, lambda number: f"number {number}")
+    first = await occupied(scheduler, engine)
+    late = asyncio.ensure_future(scheduler.submit("late", deadline=9))
+    shared = asyncio.ensure_future(share.submit(5, deadline=5))
+    await queued(scheduler, 2)
+    engine.gate.set()
+    assert (await shared).result == "NUMBER 5"
+    await asyncio.gather(first, late)
+    assert engine.served == [["first"], ["number 5"], ["late"]]
+    scheduler.close()

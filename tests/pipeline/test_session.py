@@ -276,6 +276,43 @@ async def test_voice_that_is_late_clause_after_clause_leaves_the_next_ones_to_a_
     assert [e.action for e in events if isinstance(e, Miss) and e.stage == "speak"] == expected
 
 
+class SlowPasses(Scheduler[RecognitionRequest, Hypothesis]):
+    """Every pass takes 1.4 s as it tells it, and no time."""
+
+    async def submit(
+        self, request: RecognitionRequest, *, deadline: float, key: Hashable | None = None
+    ) -> Done[Hypothesis]:
+        return Done(_heard(request), 0.2, 1.2)
+
+
+class SlowToAnswer(Upper):
+    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+        return Translated(request.source.upper(), "upper", 0.1, 0.3)
+
+
+@pytest.mark.parametrize("live", [True, False])
+async def test_slow_engines_are_misses_that_say_what_is_done_and_lose_nothing(live: bool) -> None:
+    """A file waits for its engines and misses nothing."""
+    engines = replace(Rig(SlowToAnswer()).engines(), recognizer=SlowPasses("recognise", lambda: recognise))
+    session = Session(engines, replace(CONFIG, live=live))
+    events = [event async for event in _fed(session, [sound(0.5, False), *[sound(1, True)] * 12, sound(2, False)])]
+    misses = [e for e in events if isinstance(e, Miss)]
+    assert final(events, "pt") == "".join(e.committed for e in events if isinstance(e, Words)).strip().upper()
+    assert len(final(events, "pt").split()) >= 11
+    if not live:
+        assert misses == []
+        return
+    passes = [e for e in misses if e.stage == "recognise"]
+    assert passes[0].action == "step widened to 0.9 s"
+    assert all((e.budget_ms, e.actual_ms) == (1000, pytest.approx(1400)) for e in passes)
+    late = [e for e in misses if e.stage == "translate"]
+    assert {e.language for e in late} == {"pt", "es"}
+    assert all((e.budget_ms, e.actual_ms) == (250, pytest.approx(400)) for e in late)
+    end = events[-1]
+    assert isinstance(end, End)
+    assert end.misses == len(misses)
+
+
 async def test_live_audio_that_is_heard_late_is_a_miss_said_once() -> None:
     """The source is 3 s behind the clock from the second portion on, as after a stall."""
     now = 100.0

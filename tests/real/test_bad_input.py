@@ -215,7 +215,22 @@ def test_second_interrupt_ends_at_once(english: Recording) -> None:
             time.sleep(0.5)
         assert process.wait(30) == 130
         assert process.stderr is not None
-        assert b"Traceback" not in process.stderr.read()
+        said = process.stderr.read()
+    assert b"Traceback" not in said
+    assert said.strip().endswith(b"[interrupted]")
+
+
+def test_interrupts_while_engines_load_end_in_one_sentence() -> None:
+    command = [TSUYAKU, "translate", "-", "--from", "en", "--to", "pt", "--speak", os.devnull, "--format", "jsonl"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        time.sleep(2.5)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert b"Traceback" not in said
+    assert said.strip().splitlines()[-1].endswith(b"[interrupted]")
 
 
 def test_recording_is_not_overwritten_by_its_own_transcript(english: Recording, tmp_path: Path) -> None:

@@ -126,10 +126,11 @@ def longest_difference(said: str, heard: str) -> int:
     return max([0, *lost, *added])
 
 
-def test_recordings_without_speech_have_hardly_a_word(recordings: dict[str, Recording]) -> None:
-    for name in ("noise_tap", "music_trumpet", "noise_typing"):
-        if name in recordings:
-            assert len(transcribed(recordings[name].path).split()) <= 3, name
+@pytest.mark.parametrize("name", ["noise_tap", "music_trumpet", "noise_typing"])
+def test_recording_without_speech_has_hardly_a_word(name: str, recordings: dict[str, Recording]) -> None:
+    if name not in recordings:
+        pytest.skip(f"there is no recording {name} here")
+    assert len(transcribed(recordings[name].path).split()) <= 3
 
 
 def test_single_word_is_not_lost(say: Say, tmp_path: Path) -> None:
@@ -168,11 +169,17 @@ def test_pause_in_the_middle_of_a_sentence_loses_and_repeats_nothing(say: Say, t
 def test_sentence_of_60_seconds_loses_and_repeats_nothing(pace: tuple[str, ...], say: Say, tmp_path: Path) -> None:
     spoken = say(SENTENCE, 0.9)
     assert len(spoken) >= 58 * RATE
-    heard = transcribed(write_wav(tmp_path / "long.wav", spoken), *pace)
+    path = write_wav(tmp_path / "long.wav", spoken)
+    found = events(run("translate", path, "--from", "en", "--to", "pt", "--format", "jsonl", *pace).stdout)
+    heard, translated = committed(found, "words", "en"), committed(found, "translation", "pt")
     assert wer(SENTENCE, heard) <= 0.15, heard
     # Without a pause or a stop to hold on to, Whisper base swallows up to three unstressed words.
     assert longest_difference(SENTENCE, heard) <= 3, heard
     assert longest_repetition(words(heard)) <= 1, heard
+    assert len(translated.split()) >= 0.8 * len(SENTENCE.split()), translated
+    assert longest_repetition(translated.lower().split()) <= 1, translated
+    assert "mar" in translated.split()[:12] or "capitão" in translated
+    assert "montanha" in " ".join(translated.split()[-4:]), translated
 
 
 def test_two_sessions_at_once_share_the_engines_and_neither_starves(english: Recording) -> None:
@@ -191,10 +198,15 @@ def test_two_sessions_at_once_share_the_engines_and_neither_starves(english: Rec
         def close(self) -> None:
             pass
 
+    begun = time.monotonic()
+
     async def both() -> list[Said]:
+        nonlocal begun
         engines = build(EngineConfig())
         config = SessionConfig(source_language="en", captions=frozenset({"pt"}))
         said = [Said(), Said()]
+        await engines.recognizer.start()
+        begun = time.monotonic()
         await asyncio.gather(*(interpret(MediaFile(english.path), engines, config, [each]) for each in said))
         return said
 
@@ -202,6 +214,8 @@ def test_two_sessions_at_once_share_the_engines_and_neither_starves(english: Rec
     for said in (first, second):
         assert wer(english.transcript, said.text) <= 0.2
         assert said.translation.strip()
-    # Each commits its first words before the other has its last.
+    # Each commits its first words before the other has its last, and they end together.
     assert first.at[0] < second.at[-1]
     assert second.at[0] < first.at[-1]
+    took = sorted(said.at[-1] - begun for said in (first, second))
+    assert took[1] < 1.5 * took[0]
