@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from app.media import MediaFile
+from models import whisper_onnx
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples
 from models.store import Store
 from models.whisper import WhisperRecognizer
@@ -115,3 +116,15 @@ def test_what_makes_graphs_is_not_loaded_to_run_them(onnx: WhisperRecognizer) ->
         "WhisperRecognizer(Store().ensure('whisper-base')); sys.exit('onnx' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_marks_are_likelier_where_text_is_gone_on_from_and_nowhere_else(
+    onnx: WhisperRecognizer, audio: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a bonus so high that it decides."""
+    plain = onnx.recognize(RecognitionRequest(audio, "en"))
+    prefix = tuple(token for word in plain.words[:2] for token in word.tokens)
+    monkeypatch.setattr(whisper_onnx, "MARK_BONUS", 100.0)
+    assert words(onnx.recognize(RecognitionRequest(audio, "en"))) == words(plain)
+    gone_on = words(onnx.recognize(RecognitionRequest(audio, "en", prefix)))
+    assert gone_on[0].strip() in whisper_onnx.MARKS
