@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from benchmarks.extra import require
@@ -75,12 +75,21 @@ def translation_quality(reference: Sequence[str], hypothesis: str, language: str
 
 def stop_f1(reference: str, hypothesis: str, language: str) -> float | None:
     """F1 of sentence stops after aligned words; None where the transcript has no stop."""
+    return _mark_f1(reference, hypothesis, language, lambda token: token.stops)
+
+
+def comma_f1(reference: str, hypothesis: str, language: str) -> float | None:
+    """The same of commas, colons and semicolons."""
+    return _mark_f1(reference, hypothesis, language, lambda token: token.pauses)
+
+
+def _mark_f1(reference: str, hypothesis: str, language: str, marked: Callable[[Token], bool]) -> float | None:
     said, heard = tokens(reference, language), tokens(hypothesis, language)
-    wanted, given = sum(token.stops for token in said), sum(token.stops for token in heard)
+    wanted, given = sum(map(marked, said)), sum(map(marked, heard))
     if not wanted:
         return None
     pairs = matches([token.key for token in said], [token.key for token in heard], substituted=True)
-    right = sum(said[a].stops and heard[b].stops for a, b in pairs)
+    right = sum(marked(said[a]) and marked(heard[b]) for a, b in pairs)
     return 2 * right / (wanted + given)
 
 

@@ -27,6 +27,7 @@ from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Sample
 from models.scheduler import Done, Scheduler
 from models.store import Store
 from models.whisper import Context, WhisperRecognizer
+from models.whisper_onnx import MARK_BONUS
 from pipeline.clock import Clock
 from pipeline.config import SessionConfig
 from pipeline.engines import Engines
@@ -106,24 +107,32 @@ class _Charged(Scheduler[RecognitionRequest, Hypothesis]):
 
 
 def changed(preset: Preset, settings: Sequence[str]) -> Preset:
-    """`settings`, as in longest_s=9, are fields of `pipeline.recognise.RecogniseConfig`. Raises `InputError`."""
-    known = {field.name for field in fields(preset.recognise)}
+    """`settings`, as in longest_s=9, are fields of `pipeline.recognise.RecogniseConfig` or of `models.whisper.Context`.
+    Raises `InputError`."""
+    parts = (preset.recognise, preset.context)
+    owners = {field.name: part for part in parts for field in fields(part)}
     values: dict[str, float] = {}
     for setting in settings:
         name, _, value = setting.partition("=")
-        if name not in known:
-            raise InputError("unknown-setting", f"'{name}' is no setting; use {', '.join(sorted(known))}.")
+        if name not in owners:
+            raise InputError("unknown-setting", f"'{name}' is no setting; use {', '.join(sorted(owners))}.")
         try:
-            values[name] = type(getattr(preset.recognise, name))(value)
+            values[name] = type(getattr(owners[name], name))(value)
         except ValueError:
             raise InputError("unknown-setting", f"'{setting}' has no number; write it as in longest_s=9.") from None
-    return replace(preset, recognise=replace(preset.recognise, **values))
+    of_context = {name: values.pop(name) for name in list(values) if owners[name] is preset.context}
+    return Preset(replace(preset.recognise, **values), replace(preset.context, **of_context))
 
 
-def replay(recordings: Sequence[tuple[Recording, Sequence[Spoken]]], preset: Preset, pace: float) -> list[Replayed]:
+def replay(
+    recordings: Sequence[tuple[Recording, Sequence[Spoken]]],
+    preset: Preset,
+    pace: float,
+    mark_bonus: float = MARK_BONUS,
+) -> list[Replayed]:
     """Each of `recordings`, which come with their aligned words, through a session of its own."""
     store = Store()
-    engine = WhisperRecognizer(store.ensure("whisper-base"), context=preset.context)
+    engine = WhisperRecognizer(store.ensure("whisper-base"), context=preset.context, mark_bonus=mark_bonus)
     built = build(EngineConfig(context=preset.context), store)
 
     async def one(recording: Recording, spoken: Sequence[Spoken]) -> Replayed:
@@ -155,7 +164,7 @@ async def _listen(audio: Samples, language: str, engines: Engines, preset: Prese
 
 def table(results: Sequence[Replayed]) -> Table:
     shown = Table(box=None)
-    for title in ("recording", "WER", "stop F1", "lag", "p90", "p99", "passes a second"):
+    for title in ("recording", "WER", "stop F1", "comma F1", "lag", "p90", "p99", "passes a second"):
         shown.add_column(title, justify="left" if title == "recording" else "right")
     for one in results:
         shown.add_row(one.recording.id, *_row([one]))
@@ -168,17 +177,21 @@ def _row(results: Sequence[Replayed]) -> list[str]:
     """Rates are means, weighted by the words that were said."""
     rates: list[tuple[int, float]] = []
     stops: list[tuple[int, float]] = []
+    commas: list[tuple[int, float]] = []
     for one in results:
         said, language = one.recording.text, one.recording.language
         words = len(metrics.normalise(said, language).split())
         rates.append((words, metrics.word_errors(said, one.text, language)["wer"]))
         if (stop := metrics.stop_f1(said, one.text, language)) is not None:
             stops.append((words, stop))
+        if (comma := metrics.comma_f1(said, one.text, language)) is not None:
+            commas.append((words, comma))
     lags = metrics.distribution([point for one in results for point in one.lags], "lag")
     passes, seconds = sum(one.passes for one in results), sum(one.recording.seconds for one in results)
     return [
         f"{100 * _mean(rates):.1f} %",
         f"{_mean(stops):.2f}" if stops else "",
+        f"{_mean(commas):.2f}" if commas else "",
         *(f"{lags[name]:.2f} s" if lags else "" for name in ("lag_median", "lag_p90", "lag_p99")),
         f"{passes / seconds:.2f}",
     ]

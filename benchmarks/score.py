@@ -34,6 +34,7 @@ class Figure:
 FIGURES: dict[str, Figure] = {
     "wer": Figure("WER", "%"),
     "stop_f1": Figure("stop F1", "", "higher"),
+    "comma_f1": Figure("comma F1", "", "higher"),
     "commit_lag_median": Figure("commit lag", "s"),
     "commit_lag_p90": Figure("lag p90", "s"),
     "commit_lag_p99": Figure("lag p99", "s"),
@@ -83,11 +84,16 @@ def score(
 ) -> dict[str, float]:
     """Every figure that log and recording allow; `timed` is off for offline systems, whose emissions mean nothing."""
     figures = metrics.word_errors(recording.text, log.source_text(), recording.language)
-    stop = metrics.stop_f1(recording.text, log.source_text(), recording.language) if recording.transcript else None
+    texts = recording.text, log.source_text(), recording.language
+    stop, comma = (metrics.stop_f1(*texts), metrics.comma_f1(*texts)) if recording.transcript else (None, None)
     lags = metrics.commit_lags(spoken, log.source_words(recording.language))
     figures |= metrics.distribution(lags, "commit_lag") | metrics.growth(lags, "commit_lag")
     figures |= metrics.misses(log) | metrics.stage_work(log, recording.seconds)
-    figures |= _some("stop_f1", stop) | _some("source_erasure", metrics.erasure(log.words, recording.language))
+    figures |= (
+        _some("stop_f1", stop)
+        | _some("comma_f1", comma)
+        | _some("source_erasure", metrics.erasure(log.words, recording.language))
+    )
     if target:
         figures |= _target(log, recording, target, spoken, folder)
     return figures if timed else {name: value for name, value in figures.items() if not name.startswith(_UNTIMED)}

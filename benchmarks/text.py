@@ -10,6 +10,7 @@ from benchmarks.extra import require
 
 UNSPACED = frozenset({"ja", "zh", "yue", "th"})
 STOPS = frozenset(".?!。？！…")
+COMMAS = frozenset(",;:、，；：،")
 _ABBREVIATIONS = frozenset({"mr.", "mrs.", "dr.", "st.", "d.", "sr.", "sra.", "ms.", "no."})
 _CLOSING = "\"'”’»)]」』"
 
@@ -32,6 +33,12 @@ class Token:
         """Ends a sentence."""
         bare = self.text.rstrip(_CLOSING)
         return bool(bare) and bare[-1] in STOPS and bare.lower() not in _ABBREVIATIONS
+
+    @property
+    def pauses(self) -> bool:
+        """Ends with a comma, or what is like one."""
+        bare = self.text.rstrip(_CLOSING)
+        return bool(bare) and bare[-1] in COMMAS
 
 
 def plain(text: str) -> str:

@@ -68,12 +68,13 @@ class WhisperRecognizer:
         device: str = "cpu",
         context: Context | None = None,
         beam_size: int = 1,
+        mark_bonus: float = whisper_onnx.MARK_BONUS,
     ) -> None:
         try:
             self._text: Any = tokenizers.Tokenizer.from_file(str(path / "tokenizer.json"))
         except Exception as error:  # the library raises Exception itself
             raise UnavailableError("engine-failed", f"Whisper's tokenizer could not be read: {error}") from error
-        self._runtime = _runtime(path, self._text, compute_type, threads, device, beam_size)
+        self._runtime = _runtime(path, self._text, compute_type, threads, device, beam_size, mark_bonus)
         self._features: Any = FeatureExtractor(feature_size=self._runtime.mels)
         self._context = context or Context()
         self.languages = frozenset(LANGUAGES if self._runtime.multilingual else ("en",))
@@ -156,10 +157,12 @@ class WhisperRecognizer:
         return Hypothesis(tuple(words), generated.no_speech, generated.mean_log_probability, looped)
 
 
-def _runtime(path: Path, tokenizer: Any, compute_type: str, threads: int, device: str, beam_size: int) -> Runtime:
+def _runtime(
+    path: Path, tokenizer: Any, compute_type: str, threads: int, device: str, beam_size: int, mark_bonus: float
+) -> Runtime:
     """ONNX Runtime where it can do what is asked, which is what live recognition on a CPU asks by default."""
     if compute_type == "int8" and device == "cpu" and beam_size == 1 and whisper_onnx.usable(path):
-        return whisper_onnx.OnnxRuntime(path, tokenizer, threads=threads)
+        return whisper_onnx.OnnxRuntime(path, tokenizer, threads=threads, mark_bonus=mark_bonus)
     return CTranslate2Runtime(path, compute_type=compute_type, threads=threads, device=device, beam_size=beam_size)
 
 

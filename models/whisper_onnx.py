@@ -36,13 +36,14 @@ Floats = NDArray[np.float32]
 class OnnxRuntime:
     """Greedy decoding in 8 bits. `path` is a folder with CTranslate2's model.bin; raises `UnavailableError`."""
 
-    def __init__(self, path: Path, tokenizer: Any, *, threads: int) -> None:
+    def __init__(self, path: Path, tokenizer: Any, *, threads: int, mark_bonus: float = MARK_BONUS) -> None:
         weights = whisper_weights.read(path)
         self._blank = list(weights.config.suppress_ids_begin)
         self._eot = int(tokenizer.token_to_id("<|endoftext|>"))
         self._sot = int(tokenizer.token_to_id("<|startoftranscript|>"))
         self._no_speech = int(tokenizer.token_to_id("<|nospeech|>") or tokenizer.token_to_id("<|nocaptions|>"))
         self._languages = {token: tokenizer.id_to_token(token)[2:-2] for token in weights.config.lang_ids}
+        self._mark_bonus = mark_bonus
         self._marks = [
             ids[0] for ids in (tokenizer.encode(mark, add_special_tokens=False).ids for mark in MARKS) if len(ids) == 1
         ]
@@ -73,7 +74,7 @@ class OnnxRuntime:
             row = logits[-1]
             row[banned] = -np.inf
             if prompt.prefix:
-                row[self._marks] += MARK_BONUS
+                row[self._marks] += self._mark_bonus
             best = int(row.argmax())
             chances.append(_log_softmax_at(row, best))
             if best == self._eot or len(fed) + len(tokens) >= length:

@@ -36,7 +36,7 @@ class RecogniseConfig:
     """probability of a word, and of all open words before it, that is committed without a second hypothesis"""
     sure_guard_s: float = 0.25
     """such words end at least so long before the end of the audio; in a lull anywhere before it"""
-    doubtful_below: float = 0.3
+    doubtful_below: float = 0.2
     """probability of a word that agreement commits only once its audio is older than `doubt_s`"""
     doubt_s: float = 1.5
     fastest: float = 30.0

@@ -213,6 +213,7 @@ def replay(
     preset: _Preset = "balanced",
     set: Annotated[list[str] | None, typer.Option("--set", help="A setting of recognition, as in longest_s=9.")] = None,
     pace: Annotated[float, typer.Option(help="s of a pass for each second that it hears.")] = replaying.PACE,
+    marks: Annotated[float, typer.Option(help="Log odds that are added to commas and stops.")] = replaying.MARK_BONUS,
     manifest: _Manifest = None,
     model: _Model = None,
 ) -> None:
@@ -224,7 +225,7 @@ def replay(
     _require_all()
     settings = replaying.changed(PRESETS[preset], set or ())
     aligned = [(recording, align(recording, _model(model))) for recording in _recordings(manifest, ids)]
-    Console().print(replaying.table(replaying.replay(aligned, settings, pace)))
+    Console().print(replaying.table(replaying.replay(aligned, settings, pace, marks)))
 
 
 @app.command()

@@ -147,6 +147,20 @@ def test_page_says_that_the_beginning_is_gone(server: Running, browser: Browser)
         page.get_by_text("The beginning of what was said is no longer kept here").wait_for()
 
 
+@pytest.mark.parametrize(("change", "said"), [("", "no longer has what was said"), ("want", "nothing was lost")])
+def test_gap_is_told_only_where_there_is_one(server: Running, browser: Browser, change: str, said: str) -> None:
+    """A page that asked for something else while it was away gets the whole text anew."""
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        script = show(page, server, "listen")
+        if change:
+            page.evaluate("tsuyaku.room.connection.socket.onmessage = null; tsuyaku.room.connection.welcomed = false")
+            page.evaluate("tsuyaku.room.connection.want({ ...tsuyaku.room.connection.wanted, voices: ['pt'] })")
+        script.end(4508)
+        page.get_by_text(said).wait_for()
+        evaluates(page, "document.querySelector('.flow').innerText.includes('convés')")
+
+
 def test_language_that_cannot_be_served_is_named_as_that(server: Running, browser: Browser) -> None:
     with watched(browser, server.url) as pages:
         page = pages.page()

@@ -119,12 +119,12 @@ def test_what_makes_graphs_is_not_loaded_to_run_them(onnx: WhisperRecognizer) ->
 
 
 def test_marks_are_likelier_where_text_is_gone_on_from_and_nowhere_else(
-    onnx: WhisperRecognizer, audio: Samples, monkeypatch: pytest.MonkeyPatch
+    onnx: WhisperRecognizer, audio: Samples
 ) -> None:
     """With a bonus so high that it decides."""
     plain = onnx.recognize(RecognitionRequest(audio, "en"))
     prefix = tuple(token for word in plain.words[:2] for token in word.tokens)
-    monkeypatch.setattr(whisper_onnx, "MARK_BONUS", 100.0)
-    assert words(onnx.recognize(RecognitionRequest(audio, "en"))) == words(plain)
-    gone_on = words(onnx.recognize(RecognitionRequest(audio, "en", prefix)))
+    eager = WhisperRecognizer(Store().ensure("whisper-base"), mark_bonus=100.0)
+    assert words(eager.recognize(RecognitionRequest(audio, "en"))) == words(plain)
+    gone_on = words(eager.recognize(RecognitionRequest(audio, "en", prefix)))
     assert gone_on[0].strip() in whisper_onnx.MARKS

@@ -42,7 +42,7 @@ export async function qr(text) {
 }
 
 /**
- * The text of a room as the server has it.
+ * The text of a room as the server has it; `cut` where its beginning is no longer kept.
  * @param {string} token
  * @param {string} format
  * @param {string} language
@@ -50,10 +50,11 @@ export async function qr(text) {
  */
 export async function transcript(token, format, language, code) {
   const query = new URLSearchParams({ format, language });
-  return (await request("GET", `api/transcript?${query}`, undefined, {
+  const answer = await request("GET", `api/transcript?${query}`, undefined, {
     authorization: `Bearer ${token}`,
     ...(code ? { "room-code": encodeURIComponent(code) } : {}),
-  })).text();
+  });
+  return { text: await answer.text(), cut: answer.headers.has("transcript-cut") };
 }
 
 /**

@@ -173,7 +173,7 @@ export class Room {
     this.role = message.role;
     this.demo = message.demo;
     this.keep = message.keep_s;
-    if (this._wasOpen) this.tell("connection", hadText && !message.recovered ? "gap" : "back", { passing: true });
+    if (this._wasOpen) this.tell("connection", hadText && this.connection.forgotten ? "gap" : "back", { passing: true });
     else this.untell("connection");
     this._wasOpen = true;
     if (message.cut && !message.recovered) this.tell("cut", "cut", { passing: true });

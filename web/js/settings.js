@@ -42,7 +42,7 @@ export function openDisplay(changed = null) {
 /**
  * @param {import("./room.js").Room} room
  * @param {string} language
- * @param {{languages?: string[], remote?: (format: string, language: string) => Promise<string>}} [more] languages that
+ * @param {{languages?: string[], remote?: (format: string, language: string) => Promise<{text: string, cut: boolean}>}} [more] languages that
  * are not in the page, and how to get their text
  */
 export function openSave(room, language, { languages = [], remote } = {}) {
@@ -59,7 +59,8 @@ export function openSave(room, language, { languages = [], remote } = {}) {
   const save = async (/** @type {import("./transcript.js").Format} */ format) => {
     const local = which === "target" || which === "source" || which === "both" ? which : null;
     try {
-      const text = local ? write(format, lines(captions, language, local)) : (await remote?.(format, which)) ?? "";
+      const { text, cut } = local || !remote ? { text: write(format, lines(captions, language, local ?? "target")), cut: false } : await remote(format, which);
+      if (cut) room.tell("cut", "cut", { passing: true });
       const stamp = new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-");
       download(`tsuyaku-${stamp}${local ? "" : `-${which}`}.${format}`, text);
     } catch {
