@@ -56,8 +56,8 @@ class StepControl:
         return min(self.full_s, max(self.modest_s, self.share * self._narrowest_s / self._pace))
 
     def took(self, taken_s: float, heard_s: float) -> None:
-        """What a pass cost. Passes that hear little tell little."""
-        if heard_s >= self.shortest_s:
+        """What a pass cost. One that hears little costs as if it heard more: the encoder has a least context."""
+        if heard_s >= self.modest_s:
             pace = taken_s / heard_s
             self._pace += SMOOTHING * (pace - self._pace) if self._pace else pace
 
