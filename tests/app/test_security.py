@@ -353,6 +353,7 @@ async def test_rooms_are_limited() -> None:
         await served.room()
         answer = await served.http.post("/api/rooms", json={})
         assert (answer.status_code, answer.json()["code"]) == (429, "too-many-rooms")
+        assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_speaking_channels_are_limited() -> None:

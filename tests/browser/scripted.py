@@ -64,10 +64,11 @@ def conversation() -> list[dict[str, Any]]:
 
 
 class Script:
-    """The server's side of one page's socket. `sent` is what the page has said."""
+    """The server's side of one page's socket. `sent` is what the page has said; `refusals` meet its next `start`s."""
 
     def __init__(self, messages: list[dict[str, Any]], role: str, **welcome: Any) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.refusals: list[str] = []
         self._messages = messages
         self._role = role
         self._welcome = welcome
@@ -76,6 +77,10 @@ class Script:
     def connected(self, socket: WebSocketRoute) -> None:
         self._socket = socket
         socket.on_message(self._answer)
+
+    def asked(self, kind: str) -> list[dict[str, Any]]:
+        """What the page has said of a kind."""
+        return [message for message in self.sent if message["type"] == kind]
 
     def say(self, *messages: dict[str, Any]) -> None:
         assert self._socket is not None
@@ -98,6 +103,8 @@ class Script:
                     state = {"listeners": 12, "captions": {"pt": 7, "ja": 5}, "voices": {"pt": 2}}
                     self.say({"type": "links", "speaker": "s" * 32, "listener": "l" * 32}, {"type": "state", **state})
                 self.say(*self._messages)
+            case "start" if self.refusals:
+                self.say({"type": "refused", "code": self.refusals.pop(0), "message": "Not now."})
             case "start":
                 self.say({"type": "started", "key": message["key"], "channel": 1, "position": 0})
             case "ping":

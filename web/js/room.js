@@ -67,7 +67,7 @@ const REFUSALS = {
   "unknown-language": "error.language",
   "too-many-languages": "error.languages",
   "too-many-channels": "error.channels",
-  busy: "error.busy",
+  busy: "error.busy-speaker",
   "host-only": "error.role",
 };
 

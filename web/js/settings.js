@@ -1,5 +1,6 @@
 // Sheets that several pages open: text and colours, saving the text.
 
+import { ApiError } from "./api.js";
 import { button, choice, fill, h, icon, select, sheet, toggle } from "./dom.js";
 import { hours, t } from "./i18n/index.js";
 import { nativeName } from "./languages.js";
@@ -62,8 +63,8 @@ export function openSave(room, language, { languages = [], remote } = {}) {
       const text = local ? write(format, lines(captions, language, local)) : (await remote?.(format, which)) ?? "";
       const stamp = new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-");
       download(`tsuyaku-${stamp}${local ? "" : `-${which}`}.${format}`, text);
-    } catch {
-      room.tell("save", "error.server", { danger: true, passing: true });
+    } catch (error) {
+      room.tell("save", error instanceof ApiError && error.code === "busy" ? "error.later" : "error.server", { danger: true, passing: true });
     }
   };
   /** @type {import("./transcript.js").Format[]} */

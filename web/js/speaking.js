@@ -8,6 +8,10 @@ import { Uplink } from "./uplink.js";
 const SILENCE = 1.5 * SAMPLE_RATE; // sent when a pause begins, so that what was said is completed
 const opus = await opusEncodes();
 const KEY = "tsuyaku channel";
+const FIRST_RETRY_MS = 2000;
+const LONGEST_RETRY_MS = 15_000;
+/** Refusals of a `start` that the same `start` would get again. */
+const LASTING = new Set(["too-many-channels", "unknown-language"]);
 
 /**
  * The same name for a channel after a reload, so that it goes on instead of beginning anew.
@@ -26,7 +30,9 @@ export function channelKey(which) {
 export class Speaking {
   /**
    * @param {import("./connection.js").Connection} connection
-   * @param {{level?: (rms: number, peak: number) => void, ended?: () => void, interrupted?: (now: boolean) => void}} handlers
+   * @param {{level?: (rms: number, peak: number) => void, ended?: () => void, interrupted?: (now: boolean) => void,
+   *   refused?: () => void, opened?: () => void}} handlers
+   * `refused`: the server opens no channel for us, and will not; `opened`: it has opened one
    */
   constructor(connection, handlers) {
     this.connection = connection;
@@ -42,6 +48,8 @@ export class Speaking {
       interrupted: (now) => handlers.interrupted?.(now),
     });
     this.running = false;
+    this._retry = 0;
+    this._refusals = 0; // since a channel was opened
   }
 
   /** @param {import("./capture.js").SourceChoice} source */
@@ -84,8 +92,13 @@ export class Speaking {
   /** @param {import("./protocol.js").ServerMessage} message */
   take(message) {
     if (message.type === "welcome") for (const { uplink } of this.channels.values()) uplink.start();
+    if (message.type === "refused") this._refused(message.code);
     for (const [which, { uplink, forget }] of this.channels) {
-      if (message.type === "started" && message.key === uplink.request.key) uplink.started(message);
+      if (message.type === "started" && message.key === uplink.request.key) {
+        this._refusals = 0;
+        uplink.started(message);
+        this.handlers.opened?.();
+      }
       else if (message.type === "confirmed" && message.channel === uplink.channel) uplink.confirmed(message);
       else if (message.type === "closed" && message.channel === uplink.channel) {
         forget();
@@ -94,7 +107,22 @@ export class Speaking {
     }
   }
 
+  /** Of a channel that we asked for: where the server is only busy, it is asked again. @param {string} code */
+  _refused(code) {
+    const waiting = [...this.channels.values()].filter(({ uplink }) => uplink.channel === null);
+    if (!waiting.length) return;
+    if (LASTING.has(code)) this.handlers.refused?.();
+    if (code !== "busy") return;
+    const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this._refusals);
+    this._refusals += 1;
+    clearTimeout(this._retry);
+    this._retry = window.setTimeout(() => {
+      for (const { uplink } of waiting) if (uplink.channel === null) uplink.start();
+    }, longest * (0.75 + Math.random() / 2));
+  }
+
   disconnected() {
+    clearTimeout(this._retry);
     for (const { uplink } of this.channels.values()) uplink.disconnected();
   }
 
@@ -110,10 +138,14 @@ export class Speaking {
   async stop() {
     this.running = false;
     this.connection.captureMs = 0;
+    clearTimeout(this._retry);
+    const refused = this._refusals > 0;
+    this._refusals = 0;
     await this.capture.stop();
-    for (const { uplink, forget } of this.channels.values()) {
+    for (const [which, { uplink, forget }] of this.channels) {
       uplink.stop();
       forget();
+      if (refused && uplink.channel === null) this.channels.delete(which); // who goes does not wait for a place
     }
   }
 }

@@ -39,7 +39,7 @@ const room = new Room(
   { message: take, status, save, speaker: true },
 );
 room.connection.code = asked.get("code") ?? "";
-const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted });
+const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, refused: () => void stop(), opened: () => room.untell("refused") });
 const awake = new Awake();
 const panel = new LatencyPanel();
 const host = new Host(room, facts.address);
@@ -131,10 +131,16 @@ async function begin(start) {
     pause.setAttribute("aria-pressed", String(paused));
     advice.textContent = paused ? t("speak.paused") : "";
   }, { icon: "pause", class: "primary big", id: "pause", pressed: false });
-  fill(controls, h("div", { class: "pair" }, pause, button(t("speak.stop"), () => void stop(), { icon: "stop", class: "danger big", id: "stop" })));
+  fill(controls, h("div", { class: "pair" }, pause, button(t("speak.stop"), finish, { icon: "stop", class: "danger big", id: "stop" })));
   meter.hidden = heard.element.hidden = false;
   if (source.kind === "microphone") advice.textContent = t(speaking.capture.settings.echoCancellation ? "speak.echo.on" : "speak.echo.off");
   pause.focus();
+}
+
+/** The person has nothing more to say. */
+function finish() {
+  room.untell("refused"); // whether there is a place matters no more
+  void stop();
 }
 
 async function stop() {

@@ -44,7 +44,7 @@ const opus = await opusWorks();
 
 const room = new Room(wanted(), { message: take, status, voice: (voice) => playback.play(voice), speaker: true });
 const playback = new Playback({ progress: ({ waiting }) => waiting > 0.02 && (soundedAt = performance.now()) });
-const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted });
+const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, refused: () => void refused(), opened: () => room.untell("refused") });
 const awake = new Awake();
 /** @type {Half[]} */
 let halves = [];
@@ -293,6 +293,12 @@ async function status() {
   if (phase === "lost") speaking.disconnected();
   if (phase !== "over" || !started) return;
   await stop(); // nobody will take what is said
+  setup();
+}
+
+/** The server takes nothing of what is said. */
+async function refused() {
+  await stop();
   setup();
 }
 
