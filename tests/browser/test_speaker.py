@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Route
@@ -157,3 +158,71 @@ def test_speaker_whose_link_was_replaced_is_heard_no_more(server: Running, brows
         script.end(4401)
         page.get_by_text("This link does not work any more").wait_for()
         evaluates(page, "!tsuyaku.speaking.running")
+
+
+LIVE_TRACKS = """(() => {
+  if (!window.MediaDevices) return;
+  const made = MediaDevices.prototype.getUserMedia;
+  window.tracks = [];
+  MediaDevices.prototype.getUserMedia = async function (wanted) {
+    const stream = await made.call(this, wanted);
+    window.tracks.push(...stream.getTracks());
+    return stream;
+  };
+})()"""
+SILENT = "window.tracks.length > 0 && window.tracks.every(track => track.readyState === 'ended')"
+
+
+def closed(code: str = "end") -> dict[str, Any]:
+    return {"type": "closed", "sequence": 899, "channel": 1, "code": code, "message": "An engine failed."}
+
+
+@pytest.mark.parametrize("code", ["end", "engine-failed"])
+def test_speaker_whose_channel_is_closed_has_no_open_microphone(server: Running, browser: Browser, code: str) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        pages.context.add_init_script(LIVE_TRACKS)
+        page = pages.page()
+        script = show(page, server, "speak")
+        script.say(closed(code))
+        page.get_by_text("The server has closed your channel").wait_for()
+        evaluates(page, SILENT)
+        page.click("#start")
+        page.wait_for_selector("#pause")
+        page.get_by_text("The server has closed your channel").wait_for(state="detached")
+        assert len({message["key"] for message in script.asked("start")}) == 2
+
+
+def test_speaker_of_a_room_that_is_over_cannot_start_again(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        pages.context.add_init_script(LIVE_TRACKS)
+        page = pages.page()
+        script = show(page, server, "speak")
+        script.say(closed(), {"type": "ended", "sequence": 900, "code": "host"})
+        page.get_by_text("The room is over. Its text stays here").wait_for()
+        evaluates(page, SILENT)
+        assert page.get_by_text("The server has closed your channel").count() == 0
+        assert page.locator("#start").count() == 0
+
+
+@pytest.mark.parametrize("automatic", [True, False])
+def test_conversation_whose_room_ends_has_no_open_microphone(
+    server: Running, browser: Browser, automatic: bool
+) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        pages.context.add_init_script(LIVE_TRACKS)
+        page = pages.page()
+        script = show(page, server, "talk")
+        if automatic:
+            page.check("#automatic")
+        else:
+            page.click("#talk-mine")
+        evaluates(page, "[...tsuyaku.speaking.channels.values()][0]?.uplink.channel === 1")
+        script.say(closed())
+        page.get_by_text("The server has closed your channel").wait_for()
+        evaluates(page, SILENT)
+        assert page.locator("#start").is_enabled()
+        script.say({"type": "ended", "sequence": 900, "code": "host"})
+        script.end(4410)
+        page.get_by_text("The host has ended the room").wait_for()
+        evaluates(page, "document.querySelector('#start').disabled")
+        assert page.get_by_text("The server has closed your channel").count() == 0

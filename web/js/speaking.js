@@ -31,8 +31,8 @@ export class Speaking {
   /**
    * @param {import("./connection.js").Connection} connection
    * @param {{level?: (rms: number, peak: number) => void, ended?: () => void, interrupted?: (now: boolean) => void,
-   *   refused?: () => void, opened?: () => void}} handlers
-   * `refused`: the server opens no channel for us, and will not; `opened`: it has opened one
+   *   refused?: () => void, opened?: () => void, closed?: (which: string) => void}} handlers
+   * `closed`: the server has ended a channel into which we still speak; `refused`: the server opens no channel for us, and will not; `opened`: it has opened one
    */
   constructor(connection, handlers) {
     this.connection = connection;
@@ -103,6 +103,7 @@ export class Speaking {
       else if (message.type === "closed" && message.channel === uplink.channel) {
         forget();
         this.channels.delete(which);
+        if (this.running) this.handlers.closed?.(which);
       }
     }
   }

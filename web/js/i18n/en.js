@@ -108,6 +108,7 @@ export default {
   "speak.new-speaker-link": "Replace the speakers' link",
   "speak.end-room.ask": "The room ends for everybody, and its links stop working.",
   "speak.over": "The room is over. Its text stays here until you leave the page.",
+  "speak.closed": "The server has closed your channel: the microphone is off and nobody hears you. Start again to go on speaking.",
   "talk.title": "Two-way",
   "talk.mine": "You speak",
   "talk.theirs": "They speak",

@@ -108,6 +108,7 @@ export default {
   "speak.new-speaker-link": "話し手のリンクを変える",
   "speak.end-room.ask": "全員のルームが終わり、リンクは使えなくなります。",
   "speak.over": "ルームは終わりました。ページを離れるまで文字は残ります。",
+  "speak.closed": "サーバーが発言の受け付けを終えました。マイクは切れており、声は届いていません。続けるには、もう一度始めてください。",
   "talk.title": "ふたりで会話",
   "talk.mine": "自分の言語",
   "talk.theirs": "相手の言語",

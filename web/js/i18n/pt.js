@@ -108,6 +108,7 @@ export default {
   "speak.new-speaker-link": "Trocar o link de quem fala",
   "speak.end-room.ask": "A sala acaba para todos, e os links deixam de valer.",
   "speak.over": "A sala acabou. O texto fica aqui até você sair da página.",
+  "speak.closed": "O servidor fechou o seu canal: o microfone está desligado e ninguém ouve você. Comece de novo para continuar falando.",
   "talk.title": "Conversa a dois",
   "talk.mine": "Você fala",
   "talk.theirs": "A outra pessoa fala",

@@ -39,7 +39,7 @@ const room = new Room(
   { message: take, status, save, speaker: true },
 );
 room.connection.code = asked.get("code") ?? "";
-const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, refused: () => void stop(), opened: () => room.untell("refused") });
+const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, refused: () => void stop(), opened, closed: () => void closed() });
 const awake = new Awake();
 const panel = new LatencyPanel();
 const host = new Host(room, facts.address);
@@ -102,6 +102,7 @@ function setup() {
     picker.element,
     start,
   );
+  start.disabled = room.connection.status.phase === "over"; // nobody would hear it
   void picker.refresh();
   meter.hidden = true;
   heard.element.hidden = !said();
@@ -153,6 +154,18 @@ async function stop() {
   setup();
 }
 
+/** The server takes what is said. */
+function opened() {
+  room.untell("refused");
+  room.untell("closed");
+}
+
+/** The server takes nothing more of what is said: the room is being ended, or its engines have failed. */
+async function closed() {
+  room.tell("closed", "speak.closed", { danger: true });
+  await stop();
+}
+
 /** A file is over; a microphone or a tab has gone. */
 async function lost() {
   const wasFile = picker.kind === "file";
@@ -169,6 +182,7 @@ function interrupted(now) {
 /** The room is over: what remains is its text. */
 async function over() {
   await stop();
+  room.untell("closed");
   fill(controls, h("p", null, t("speak.over")));
   meter.hidden = true;
   others.hidden = true;

@@ -44,7 +44,7 @@ const opus = await opusWorks();
 
 const room = new Room(wanted(), { message: take, status, voice: (voice) => playback.play(voice), speaker: true });
 const playback = new Playback({ progress: ({ waiting }) => waiting > 0.02 && (soundedAt = performance.now()) });
-const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, refused: () => void refused(), opened: () => room.untell("refused") });
+const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, refused: () => void refused(), opened, closed });
 const awake = new Awake();
 /** @type {Half[]} */
 let halves = [];
@@ -105,6 +105,7 @@ function setup() {
     ),
   );
   show();
+  start.disabled = room.connection.status.phase === "over"; // nobody would hear it
   const blocked = obstacle();
   if (blocked) complain(blocked);
 }
@@ -285,21 +286,35 @@ function take(message) {
   }
   if (message.type === "welcome" && message.role === "listener") room.tell("role", "error.role", { danger: true, home: true });
   else if (message.type === "welcome" && message.role === "speaker" && !started) setup();
+  if (message.type === "ended") room.untell("closed");
   if (message.type === "caption") draw();
 }
 
 async function status() {
   const { phase } = room.connection.status;
   if (phase === "lost") speaking.disconnected();
-  if (phase !== "over" || !started) return;
+  if (phase !== "over") return;
   await stop(); // nobody will take what is said
   setup();
+}
+
+/** The server takes what is said. */
+function opened() {
+  room.untell("refused");
+  room.untell("closed");
 }
 
 /** The server takes nothing of what is said. */
 async function refused() {
   await stop();
   setup();
+}
+
+/** The server has ended a channel. One that nobody speaks into now is opened again by its button. @param {string} which */
+function closed(which) {
+  if (speaking.channels.size && which !== speaking.active && !(automatic && which === "auto")) return;
+  room.tell("closed", "speak.closed", { danger: true });
+  void refused();
 }
 
 /** The microphone has gone: back to where one is chosen. */
