@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Playwright
+from playwright.sync_api import Browser, Page, Playwright
 
 from tests.browser.conftest import FAKE_MICROPHONE, OUT, Running, evaluates, launch, microphone_file, watched
+from tests.browser.scripted import address, conversation, play, show
 from tests.conftest import Recording
 
 pytestmark = pytest.mark.browser
 
 AUDIBLE = 0.003
 PHONE = {"width": 390, "height": 844}
+LANGUAGES = ["en", "es", "ja", "pt"]
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +137,56 @@ def test_overlay_obeys_its_parameters(server: Running, browser: Browser) -> None
         assert box["y"] < 60
         assert 3 * 60 < box["height"] < 3 * 60 * 1.5
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
+
+
+def knowing(page: Page, **facts: Any) -> None:
+    """The server says of itself what a test needs."""
+    page.route(
+        "**/api/info", lambda route: route.fulfill(json={**route.fetch().json(), "languages": LANGUAGES, **facts})
+    )
+
+
+def test_two_people_know_before_they_begin_where_llama_is_alone(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        knowing(page, pairs={"en": ["pt", "es"], "pt": ["en"], "es": ["en"]}, alone={"pt": ["en"]})
+        play(page, [], "host")
+        page.goto(address(server, "talk"))
+        page.select_option("#mine", "en")
+        page.select_option("#theirs", "pt")
+        page.get_by_text("Only Llama translates between these languages").wait_for()
+        page.select_option("#theirs", "es")
+        page.get_by_text("Only Llama translates").wait_for(state="detached")
+
+
+def test_two_people_know_before_they_begin_what_is_not_translated(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        knowing(page, pairs={"en": ["pt", "es"], "es": ["en"]})
+        play(page, [], "host")
+        page.goto(address(server, "talk"))
+        page.select_option("#mine", "en")
+        page.select_option("#theirs", "pt")
+        page.get_by_text("Português is not translated into English here").wait_for()
+        page.get_by_label("A phone each").check()
+        page.get_by_text("is not translated into").wait_for(state="detached")
+        page.get_by_label("One phone for both").check()
+        page.get_by_text("Português is not translated into English here").wait_for()
+        page.select_option("#theirs", "es")
+        page.get_by_text("is not translated into").wait_for(state="detached")
+
+
+@pytest.mark.parametrize("name", ["listen", "talk"])
+def test_language_that_is_not_served_is_named_and_no_retry_is_promised(
+    server: Running, browser: Browser, name: str
+) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        knowing(page, pairs={})  # an older server says nothing of its pairs
+        script = show(page, server, name)
+        if name == "talk":
+            script.say(*conversation())
+        trouble = {"type": "trouble", "channel": 1, "stage": "translate", "language": "ja", "code": "language-unserved"}
+        script.say(trouble)
+        page.get_by_text("English is not translated into 日本語 here").wait_for()
+        assert page.get_by_text("tried again").count() == 0

@@ -2,10 +2,10 @@
 
 const RETRY_S = 5; // where the server does not say
 
-/** @typedef {{address: string, languages: string[], voices: string[], sources: string[], alone: Record<string, string[]>, demo: {language: string} | null}} Info */
+/** @typedef {{address: string, languages: string[], voices: string[], sources: string[], pairs: Record<string, string[]>, alone: Record<string, string[]>, demo: {language: string} | null}} Info */
 
 /** @type {Info} */
-const UNKNOWN = { address: "", languages: ["en", "pt", "ja", "es", "fr", "de"], voices: [], sources: [], alone: {}, demo: { language: "en" } };
+const UNKNOWN = { address: "", languages: ["en", "pt", "ja", "es", "fr", "de"], voices: [], sources: [], pairs: {}, alone: {}, demo: { language: "en" } };
 
 /**
  * Why a request did not succeed: `code` is the server's, `busy` where it is refused for now and may be asked for again

@@ -5,6 +5,7 @@ import { Connection } from "./connection.js";
 import { Delay } from "./delay.js";
 import { button, fill, h } from "./dom.js";
 import { seconds, t } from "./i18n/index.js";
+import { nativeName } from "./languages.js";
 import { CLOSE } from "./protocol.js";
 
 /** @typedef {import("./i18n/index.js").Key} Key */
@@ -131,11 +132,7 @@ export class Room {
         this.tell("refused", REFUSALS[message.code] ?? "error.engine");
         break;
       case "trouble":
-        this.tell(
-          `trouble ${message.stage}`,
-          message.replaced ? "trouble.replaced" : TROUBLES[message.stage] ?? "error.engine",
-          { detail: message.code, passing: true },
-        );
+        this._trouble(message);
         break;
       case "lag":
         this.delay.capture = message.stages.capture ?? 0;
@@ -144,6 +141,18 @@ export class Room {
     }
     this.captions.add(message);
     this.handlers.message?.(message);
+  }
+
+  /** @param {import("./protocol.js").Trouble} message */
+  _trouble({ stage, language, channel, code, replaced }) {
+    if (code === "language-unserved") {
+      if (this.told("unserved")) return;
+      const { words, language: spoken } = this.captions.channels.get(channel) ?? { words: [], language: "" };
+      const from = words.at(-1)?.language ?? spoken;
+      const values = { from: from && from !== "auto" ? nativeName(from) : t("trouble.unserved.this"), to: nativeName(language) };
+      return this.tell(`trouble ${stage} ${language}`, "trouble.unserved", { values, passing: true });
+    }
+    this.tell(`trouble ${stage}`, replaced ? "trouble.replaced" : TROUBLES[stage] ?? "error.engine", { detail: code, passing: true });
   }
 
   /** Whether a message of the log happens now; others come as history. @param {{sequence: number}} message */

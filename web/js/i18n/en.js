@@ -183,6 +183,8 @@ export default {
   "trouble.capture": "Some of what was said did not reach the translator in time. A few words may be missing here.",
   "trouble.recognise": "What is said is not understood at the moment. It is tried again by itself.",
   "trouble.translate": "Translation does not work at the moment. It is tried again with every sentence.",
+  "trouble.unserved": "{from} is not translated into {to} here. What is said in it does not appear in {to}.",
+  "trouble.unserved.this": "This language",
   "trouble.speak": "The voice does not work at the moment. The captions go on.",
   "trouble.session": "A part of the translator had to begin anew. A few words may be missing here.",
   "trouble.replaced": "A simpler translator stands in at the moment. Captions go on.",

@@ -183,6 +183,8 @@ export default {
   "trouble.capture": "発言の一部が翻訳に間に合いませんでした。言葉が少し抜けた可能性があります。",
   "trouble.recognise": "今、発言を聞き取れません。自動で再試行します。",
   "trouble.translate": "今、翻訳が動いていません。文ごとに再試行します。",
+  "trouble.unserved": "ここでは{from}から{to}への翻訳はできません。その発言は{to}では表示されません。",
+  "trouble.unserved.this": "この言語",
   "trouble.speak": "今、音声が出せません。字幕は続きます。",
   "trouble.session": "翻訳機能の一部が再起動しました。ここで言葉が少し抜けた可能性があります。",
   "trouble.replaced": "今は簡易な翻訳で代用しています。字幕は続きます。",

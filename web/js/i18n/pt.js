@@ -183,6 +183,8 @@ export default {
   "trouble.capture": "Parte do que foi dito não chegou a tempo ao tradutor. Algumas palavras podem faltar aqui.",
   "trouble.recognise": "No momento não se entende o que é dito. A página tenta de novo sozinha.",
   "trouble.translate": "A tradução não funciona no momento. Ela tenta de novo a cada frase.",
+  "trouble.unserved": "Aqui não se traduz de {from} para {to}. O que for dito não aparece em {to}.",
+  "trouble.unserved.this": "esta língua",
   "trouble.speak": "A voz não funciona no momento. As legendas continuam.",
   "trouble.session": "Uma parte do tradutor teve de recomeçar. Algumas palavras podem faltar aqui.",
   "trouble.replaced": "Um tradutor mais simples está no lugar no momento. As legendas continuam.",

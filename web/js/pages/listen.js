@@ -13,6 +13,7 @@ import { opusWorks } from "../opus.js";
 import { Original } from "../original.js";
 import { fragment, Room } from "../room.js";
 import { Roll } from "../roll.js";
+import { spoken, tellServed } from "../served.js";
 import { Awake, brand, languageRow, openDisplay, openSave } from "../settings.js";
 
 apply();
@@ -24,11 +25,11 @@ let language = asked || prefs.reads || preferred()[0] || "en";
 let withVoice = false;
 let withSource = true;
 const opus = await opusWorks();
-/** @type {Record<string, string[]>} */
-let alone = {};
-void info().then((facts) => {
-  alone = facts.alone;
-  tellAlone();
+/** @type {import("../served.js").Facts} */
+let facts = { pairs: {}, alone: {} };
+void info().then((known) => {
+  facts = known;
+  tellPairs();
 });
 
 const room = new Room(wanted(), {
@@ -122,15 +123,12 @@ function take(message) {
   else if (message.type === "lag") panel.add(message, room.connection.oneWay);
   else if (message.type === "opened" && room.demo && room.isLive(message)) original.play(new URL("api/sample.wav", document.baseURI));
   else if (message.type === "ended") over();
-  if (message.type === "opened" || message.type === "closed" || message.type === "words") tellAlone();
+  if (message.type === "opened" || message.type === "closed" || message.type === "words") tellPairs();
 }
 
-/** Nothing stands in for Llama between these languages: who reads should know why captions may wait. */
-function tellAlone() {
-  const spoken = [...room.captions.channels.values()].filter(({ open }) => open);
-  const only = spoken.some((channel) => alone[channel.words.at(-1)?.language ?? channel.language]?.includes(language));
-  if (!only) room.untell("alone");
-  else if (!room.told("alone")) room.tell("alone", "listen.alone");
+/** Who reads should know why captions may wait, or do not come. */
+function tellPairs() {
+  tellServed(room, facts, spoken(room.captions).map((from) => [from, language]));
 }
 
 /** No other language can be had now, and nothing will be spoken. */
@@ -167,7 +165,7 @@ function change(code, chosen = true) {
   document.title = `${nativeName(code)} · Tsuyaku`;
   playback.clear();
   room.connection.want(wanted());
-  tellAlone();
+  tellPairs();
   history.show(code);
   announcer.show(code);
   roll.show(code);

@@ -14,6 +14,7 @@ import { Playback } from "../playback.js";
 import { apply, prefs, remember } from "../prefs.js";
 import { Room, shared } from "../room.js";
 import { Roll } from "../roll.js";
+import { spoken, tellServed } from "../served.js";
 import { Awake, brand, languageSelect, openDisplay, openSave } from "../settings.js";
 import { Speaking } from "../speaking.js";
 
@@ -73,6 +74,7 @@ function setup() {
   const other = languageSelect(t("talk.theirs"), languages, theirs, (code) => {
     theirs = code;
     remember({ other: code });
+    tellPairs();
   }, { id: "theirs" });
   const nameField = h("label", { class: "field" }, h("span", null, t("talk.name")), h("input", { type: "text", maxlength: 40, autocomplete: "given-name", oninput: (/** @type {Event} */ event) => (name = /** @type {HTMLInputElement} */ (event.target).value.trim()) }));
   const joining = room.role === "speaker";
@@ -81,6 +83,7 @@ function setup() {
     other.hidden = each;
     nameField.hidden = !each;
     invite.hidden = !each || joining;
+    tellPairs();
   };
   fill(
     app,
@@ -97,6 +100,7 @@ function setup() {
       languageSelect(t("talk.mine"), languages, mine, (code) => {
         mine = code;
         remember({ speaks: code });
+        tellPairs();
       }, { id: "mine" }),
       other,
       nameField,
@@ -110,9 +114,16 @@ function setup() {
   if (blocked) complain(blocked);
 }
 
+/** Two people should know before they begin, and a phone each as soon as the other speaks, what does not reach whom. */
+function tellPairs() {
+  const heard = each ? spoken(room.captions).map((from) => /** @type {[string, string]} */ ([from, mine])) : [];
+  tellServed(room, facts, each ? heard : [[mine, theirs], [theirs, mine]]);
+}
+
 /** @param {HTMLButtonElement} start */
 async function begin(start) {
   if (!each && mine === theirs) theirs = usable(languages, mine);
+  tellPairs();
   start.disabled = true;
   try {
     await playback.start();
@@ -288,6 +299,7 @@ function take(message) {
   else if (message.type === "welcome" && message.role === "speaker" && !started) setup();
   if (message.type === "ended") room.untell("closed");
   if (message.type === "caption") draw();
+  if (message.type === "opened" || message.type === "closed" || message.type === "words") tellPairs();
 }
 
 async function status() {
