@@ -21,11 +21,11 @@ def test_call_that_takes_the_microphone_is_told_and_time_goes_on(server: Running
         page = pages.page()
         show(page, server, "speak")
         evaluates(page, "[...tsuyaku.speaking.channels.values()][0].uplink._end > 8000")
-        page.evaluate("tsuyaku.speaking.capture._context.suspend()")
+        page.evaluate("tsuyaku.speaking.capture.ear.context.suspend()")
         page.get_by_text("The device has interrupted the microphone").wait_for()
         page.wait_for_timeout(2500)
         before = page.evaluate("[...tsuyaku.speaking.channels.values()][0].uplink._end")
-        page.evaluate("tsuyaku.speaking.capture._context.resume()")
+        page.evaluate("tsuyaku.speaking.capture.ear.context.resume()")
         page.get_by_text("The device has interrupted the microphone").wait_for(state="detached")
         evaluates(page, f"[...tsuyaku.speaking.channels.values()][0].uplink._end > {before} + 2 * 16000")
 
@@ -34,7 +34,7 @@ def test_microphone_that_is_unplugged_is_told(server: Running, browser: Browser)
     with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
         page = pages.page()
         show(page, server, "speak")
-        page.evaluate("tsuyaku.speaking.capture._stream.getAudioTracks()[0].dispatchEvent(new Event('ended'))")
+        page.evaluate("tsuyaku.speaking.capture.ear.stream.getAudioTracks()[0].dispatchEvent(new Event('ended'))")
         page.get_by_text("The microphone was disconnected").wait_for()
         page.click("#start")
         page.wait_for_selector("#pause")
@@ -226,3 +226,85 @@ def test_conversation_whose_room_ends_has_no_open_microphone(
         page.get_by_text("The host has ended the room").wait_for()
         evaluates(page, "document.querySelector('#start').disabled")
         assert page.get_by_text("The server has closed your channel").count() == 0
+
+
+COUNT_SOUND = """(() => {
+  const { uplink } = [...tsuyaku.speaking.channels.values()][0];
+  const push = uplink.push.bind(uplink);
+  window.heard = { samples: 0, longest: 0, begun: performance.now(), last: performance.now() };
+  uplink.push = (samples) => {
+    const now = performance.now();
+    heard.samples += samples.length;
+    heard.longest = Math.max(heard.longest, now - heard.last);
+    heard.last = now;
+    push(samples);
+  };
+})()"""
+DEVICE = "tsuyaku.speaking.capture.settings.deviceId"
+
+
+def test_microphone_is_changed_while_speaking_without_a_gap(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        pages.context.add_init_script(LIVE_TRACKS)
+        page = pages.page()
+        show(page, server, "speak")
+        page.wait_for_selector("#device-box #device")
+        page.evaluate(COUNT_SOUND)
+        page.wait_for_timeout(1000)
+        chosen = page.locator("#device option").last.get_attribute("value")
+        assert page.evaluate(DEVICE) != chosen
+        page.select_option("#device", chosen)
+        evaluates(page, f"{DEVICE} === {chosen!r}")
+        page.wait_for_timeout(2000)
+        missing = page.evaluate("(heard.last - heard.begun) / 1000 - heard.samples / 16000")
+        assert abs(missing) < 0.15, "what was said meanwhile is there, once"
+        assert page.evaluate("window.tracks.map(track => track.readyState)") == ["ended", "live"]
+        assert page.evaluate("tsuyaku.speaking.channels.size") == 1
+        page.click("#stop")
+        evaluates(page, SILENT)
+
+
+def test_microphone_that_cannot_be_had_leaves_the_old_one_on(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "speak")
+        page.wait_for_selector("#device-box #device")
+        before = page.evaluate(DEVICE)
+        page.evaluate(
+            "MediaDevices.prototype.getUserMedia = async () => { throw new DOMException('', 'NotReadableError'); }; 0"
+        )
+        page.select_option("#device", index=2)
+        page.get_by_text("Another program is using the microphone").wait_for()
+        evaluates(page, "document.querySelector('#device').value === ''")
+        assert page.evaluate(DEVICE) == before
+        page.evaluate(COUNT_SOUND)
+        evaluates(page, "heard.samples > 8000")
+
+
+def test_microphones_can_be_chosen_before_one_was_ever_granted(server: Running, browser: Browser) -> None:
+    """Until then a browser names none of them."""
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        pages.context.add_init_script(
+            """if (window.MediaDevices) {
+              const { getUserMedia, enumerateDevices } = MediaDevices.prototype;
+              let granted = false;
+              MediaDevices.prototype.getUserMedia = async function (wanted) {
+                granted = true;
+                return getUserMedia.call(this, wanted);
+              };
+              MediaDevices.prototype.enumerateDevices = async function () {
+                return granted ? enumerateDevices.call(this) : [{ kind: "audioinput", deviceId: "", label: "" }];
+              };
+            }"""
+        )
+        page = pages.page()
+        play(page, [], "host")
+        page.goto(address(server, "speak"))
+        page.click("#find-devices")
+        page.wait_for_selector("#device")
+        chosen = page.locator("#device option").last.get_attribute("value")
+        page.select_option("#device", chosen)
+        page.click("#start")
+        page.wait_for_selector("#pause")
+        assert page.evaluate(DEVICE) == chosen
+        assert page.locator("#device").input_value() == chosen

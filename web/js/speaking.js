@@ -59,6 +59,12 @@ export class Speaking {
     this.running = true;
   }
 
+  /** Another source from now on, without a gap. Raises `CaptureError`. @param {import("./capture.js").SourceChoice} source */
+  async change(source) {
+    await this.capture.change(source);
+    if (this.running) this.connection.captureMs = this.capture.delayMs;
+  }
+
   /**
    * @param {string} which
    * @param {{language: string, candidates?: string[], name?: string}} request

@@ -71,6 +71,7 @@ export default {
   "speak.file": "File",
   "speak.device": "Microphone",
   "speak.device.default": "The usual one",
+  "speak.device.find": "Choose a microphone",
   "speak.choose-file": "Choose a recording",
   "speak.start": "Start speaking",
   "speak.stop": "Stop",

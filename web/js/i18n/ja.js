@@ -71,6 +71,7 @@ export default {
   "speak.file": "ファイル",
   "speak.device": "マイク",
   "speak.device.default": "いつものマイク",
+  "speak.device.find": "マイクを選ぶ",
   "speak.choose-file": "録音を選ぶ",
   "speak.start": "話し始める",
   "speak.stop": "終了",

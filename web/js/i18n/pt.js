@@ -71,6 +71,7 @@ export default {
   "speak.file": "Arquivo",
   "speak.device": "Microfone",
   "speak.device.default": "O de costume",
+  "speak.device.find": "Escolher um microfone",
   "speak.choose-file": "Escolher uma gravação",
   "speak.start": "Começar a falar",
   "speak.stop": "Parar",

@@ -26,9 +26,10 @@ const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const facts = await info();
 const sources = ordered(facts.sources.length ? facts.sources : facts.languages);
 const asked = fragment().options;
-const picker = new SourcePicker();
+const picker = new SourcePicker({ picked: (device) => void pick(device), failed: complain });
 let language = [asked.get("lang") ?? "", prefs.speaks, ...preferred()].find((code) => code === "auto" || sources.includes(code)) ?? "en";
 let paused = false;
+let heardFrom = ""; // the microphone; "" is the usual one
 let quiet = 0;
 let loudAt = -Infinity;
 /** @type {string[]} that somebody reads or hears */
@@ -52,6 +53,7 @@ const languages = h("ul", { class: "followed" });
 const kept = h("p", { class: "quiet", id: "kept" }, t("kept"));
 const controls = h("div", { class: "controls" });
 const pending = h("p", { class: "quiet", id: "pending" });
+const device = h("div", { id: "device-box" });
 const others = h(
   "aside",
   { class: "card", "aria-label": t("speak.invite") },
@@ -80,7 +82,7 @@ fill(
   h(
     "div",
     { class: "columns" },
-    h("section", { class: "card speaking", "aria-label": t("speak.title") }, h("div", { class: "at-hand" }, controls, meter, advice), heard.element, pending),
+    h("section", { class: "card speaking", "aria-label": t("speak.title") }, h("div", { class: "at-hand" }, controls, meter, advice), heard.element, pending, device),
     others,
   ),
 );
@@ -93,6 +95,7 @@ Object.assign(window, { tsuyaku: { room, speaking, panel, text: said } });
 
 function setup() {
   const start = button(t("speak.start"), () => void begin(start), { icon: "mic", class: "primary big", id: "start" });
+  picker.element.insertBefore(picker.devices, picker.element.lastChild);
   fill(
     controls,
     languageSelect(t("speak.language"), sources, language, (code) => {
@@ -134,8 +137,34 @@ async function begin(start) {
   }, { icon: "pause", class: "primary big", id: "pause", pressed: false });
   fill(controls, h("div", { class: "pair" }, pause, button(t("speak.stop"), finish, { icon: "stop", class: "danger big", id: "stop" })));
   meter.hidden = heard.element.hidden = false;
-  if (source.kind === "microphone") advice.textContent = t(speaking.capture.settings.echoCancellation ? "speak.echo.on" : "speak.echo.off");
+  if (source.kind === "microphone") {
+    heardFrom = source.device;
+    tellEcho();
+    fill(device, picker.devices);
+    void picker.refresh();
+  }
   pause.focus();
+}
+
+function tellEcho() {
+  advice.textContent = t(speaking.capture.settings.echoCancellation ? "speak.echo.on" : "speak.echo.off");
+}
+
+/** Another microphone, also while one is heard. @param {string} id */
+async function pick(id) {
+  room.untell("capture");
+  if (!speaking.running) return;
+  const box = device.querySelector("select");
+  if (box) box.disabled = true;
+  try {
+    await speaking.change({ kind: "microphone", device: id });
+    heardFrom = id;
+    if (speaking.running && !paused) tellEcho();
+  } catch (error) {
+    picker.keep(heardFrom);
+    complain(error instanceof CaptureError ? error : new CaptureError("capture-failed"));
+  }
+  if (box) box.disabled = false;
 }
 
 /** The person has nothing more to say. */
@@ -185,6 +214,7 @@ async function over() {
   room.untell("closed");
   fill(controls, h("p", null, t("speak.over")));
   meter.hidden = true;
+  fill(device);
   others.hidden = true;
 }
 
