@@ -7,6 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Page, WebSocketRoute
 
+from app.frames import Voice
 from tests.browser.conftest import Running, evaluates
 
 PAGES = ("start", "speak", "listen", "talk", "overlay")
@@ -86,6 +87,11 @@ class Script:
         assert self._socket is not None
         for message in messages:
             self._socket.send(json.dumps(message))
+
+    def speak(self, *frames: Voice) -> None:
+        assert self._socket is not None
+        for frame in frames:
+            self._socket.send(frame.encode())
 
     def end(self, code: int) -> None:
         assert self._socket is not None

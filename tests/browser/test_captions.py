@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
+from app.frames import Voice
 from tests.browser.conftest import Running, evaluates, watched
 from tests.browser.scripted import SIZES, caption, show
 
@@ -148,3 +150,33 @@ def test_each_side_hears_again_what_was_said_to_it(server: Running, browser: Bro
         assert loud > quiet > 0
         page.locator(".half.theirs .stacked").first.click()
         evaluates(page, "tsuyaku.playback.waiting > 0.1")
+
+
+PLAYED = """document.querySelector('.bars li [data-stage="play"]')?.title ?? ''"""
+
+
+@pytest.mark.parametrize("lag_first", [True, False])
+def test_time_that_speech_waits_to_be_played_is_shown(server: Running, browser: Browser, lag_first: bool) -> None:
+    """Of its first frame, whether the clause's bar is known before or after it sounds."""
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        script = show(page, server, "listen")
+        page.click("#voice")
+        evaluates(page, "tsuyaku.playback.context?.state === 'running' && !!tsuyaku.playback._node")
+        stages = {"capture": 60, "recognise": 700, "translate": 200, "speak": 240}
+        lag = {"type": "lag", "channel": 1, "language": "pt", "segment": 7, "end_to_end_ms": 900, "stages": stages}
+        if lag_first:
+            script.say(lag)
+        speech = np.full(12_000, 3000, "<i2").tobytes()  # 0.5 s at 24 kHz
+        before = Voice(1, 1, 6, 24_000, 0, "pt", True, speech * 2)
+        frames = [Voice(1, 2 + n, 7, 24_000, 0, "pt", n == 4, speech[:4800]) for n in range(5)]
+        script.speak(before, frames[0])
+        page.wait_for_timeout(600)
+        script.speak(*frames[1:])
+        evaluates(page, "tsuyaku.playback.waiting === 0", 30)
+        if not lag_first:
+            script.say(lag)
+        page.click("#more")
+        evaluates(page, f"{PLAYED} !== ''")
+        waited = float(page.evaluate(PLAYED).split()[1])
+        assert 0.9 <= waited < 2.5, "the clause before it sounds for 1 s"

@@ -85,6 +85,12 @@ export class Playback {
     if (this.context) this._gain?.gain.setTargetAtTime(volume, this.context.currentTime, 0.03);
   }
 
+  /** From the player to the loudspeaker, ms, as far as the browser says. */
+  get deviceMs() {
+    const { baseLatency = 0, outputLatency = 0 } = this.context ?? {};
+    return 1000 * (baseLatency + outputLatency);
+  }
+
   /** Root mean square of what sounds just now. */
   get energy() {
     if (!this.analyser) return 0;

@@ -36,12 +36,13 @@ const room = new Room(wanted(), {
   message: take,
   save: () => openSave(room, language),
   voice: (voice) => {
-    arrivals.set(`${voice.channel}/${voice.segment}/${voice.language}`, performance.now());
+    const key = `${voice.channel}/${voice.segment}/${voice.language}`;
+    if (!arrivals.has(key)) arrivals.set(key, performance.now());
     if (arrivals.size > 100) arrivals.delete([...arrivals.keys()][0] ?? "");
     void playback.play(voice);
   },
 });
-/** @type {Map<string, number>} when a clause's speech arrived */
+/** @type {Map<string, number>} when the first of a clause's speech arrived */
 const arrivals = new Map();
 const panel = new LatencyPanel();
 const roll = new Roll(room.captions, { painted: (arrived) => room.delay.painted(arrived), moved: () => history.update() });
@@ -193,9 +194,9 @@ async function switchVoice() {
  * @param {number} sourceEnd
  */
 function heard(key, sourceEnd) {
-  room.delay.sounding(Number.parseInt(key, 10), sourceEnd, room.connection.oneWay);
+  room.delay.sounding(Number.parseInt(key, 10), sourceEnd, room.connection.oneWay + playback.deviceMs);
   const arrived = arrivals.get(key);
-  if (arrived !== undefined) panel.played(key, performance.now() - arrived);
+  if (arrived !== undefined) panel.played(key, performance.now() - arrived + playback.deviceMs);
   if (catching.textContent === t("voice.earphones")) catching.textContent = "";
 }
 
