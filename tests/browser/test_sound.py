@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import wave
+
+import numpy as np
 import pytest
 from playwright.sync_api import Browser
 
+from app.frames import Voice
 from tests.browser.conftest import Running, evaluates, watched
 from tests.browser.scripted import show
 
@@ -88,3 +93,37 @@ def test_speech_that_comes_too_late_is_left_out_by_whole_clauses(server: Running
         assert begun == done, "what has begun is never cut"
         assert 1 < len(begun) < 10
         assert begun[-1] == "1/9/pt"
+
+
+def tone(seconds: float) -> bytes:
+    """A steady one at half of full scale, as a WAV file."""
+    samples = 16384 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * 16_000)) / 16_000)
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(samples.astype("<i2").tobytes())
+    return out.getvalue()
+
+
+ORIGINAL = "tsuyaku.original.energy"
+ALONE = 0.5 * 0.5 / 2**0.5  # root mean square of the tone at its usual loudness
+
+
+def test_original_is_quieter_while_its_translation_sounds(server: Running, browser: Browser) -> None:
+    """Measured, on a device that leaves the volume of an element to its buttons."""
+    with watched(browser, server.url) as pages:
+        pages.context.add_init_script(
+            "Object.defineProperty(HTMLMediaElement.prototype, 'volume', { get: () => 1, set: () => undefined })"
+        )
+        page = pages.page()
+        page.route("**/api/sample.wav", lambda route: route.fulfill(body=tone(60), content_type="audio/wav"))
+        script = show(page, server, "listen", demo=True)
+        page.click("#voice")
+        evaluates(page, "tsuyaku.playback.context?.state === 'running' && !!tsuyaku.playback._node")
+        script.say({"type": "opened", "sequence": 900, "channel": 2, "language": "en", "name": "", "room_ms": 0})
+        evaluates(page, f"Math.abs({ORIGINAL} - {ALONE}) < 0.05 * {ALONE}")
+        script.speak(Voice(1, 1, 9, 24_000, 0, "pt", True, np.full(72_000, 3000, "<i2").tobytes()))
+        evaluates(page, f"tsuyaku.playback.energy > 0.01 && {ORIGINAL} > 0 && {ORIGINAL} < 0.3 * {ALONE}", 30)
+        evaluates(page, f"tsuyaku.playback.energy === 0 && Math.abs({ORIGINAL} - {ALONE}) < 0.05 * {ALONE}", 30)
+        script.say({"type": "ended", "sequence": 901, "code": "demo"})
+        evaluates(page, f"{ORIGINAL} === 0")

@@ -102,7 +102,7 @@ room.open();
 app.dataset.ready = "yes";
 void awake.hold();
 setInterval(tellVoiceDelay, 500);
-Object.assign(window, { tsuyaku: { room, playback, roll, panel, text: () => room.captions.text(language) } });
+Object.assign(window, { tsuyaku: { room, playback, original, roll, panel, text: () => room.captions.text(language) } });
 
 function wanted() {
   return { captions: [language], voices: withVoice ? [language] : [], source: true, tentative: true, opus };
