@@ -93,6 +93,10 @@ class Script:
         for frame in frames:
             self._socket.send(frame.encode())
 
+    def welcome(self, **changes: Any) -> None:
+        """Greet the page otherwise when it comes back."""
+        self._welcome.update(changes)
+
     def end(self, code: int) -> None:
         assert self._socket is not None
         self._socket.close(code=code)

@@ -51,18 +51,20 @@ export async function qr(text) {
 }
 
 /**
- * The text of a room as the server has it.
+ * The text of a room as the server has it; `cut` where its beginning is no longer kept.
  * @param {string} token
  * @param {string} format
  * @param {string} language
  * @param {string} code of the room, where it has one
+ * @returns {Promise<{text: string, cut: boolean}>}
  */
 export async function transcript(token, format, language, code) {
   const query = new URLSearchParams({ format, language });
-  return (await request("GET", `api/transcript?${query}`, undefined, {
+  const response = await request("GET", `api/transcript?${query}`, undefined, {
     authorization: `Bearer ${token}`,
     ...(code ? { "room-code": encodeURIComponent(code) } : {}),
-  })).text();
+  });
+  return { text: await response.text(), cut: response.headers.get("transcript-cut") === "1" };
 }
 
 /**

@@ -6,7 +6,7 @@ export const SAMPLE_RATE = 16000; // Hz, of the uplink
 /**
  * @typedef {{captions: string[], voices: string[], source: boolean, tentative: boolean, opus: boolean}} Wanted
  * @typedef {{type: "welcome", version: number, role: "host" | "speaker" | "listener", epoch: string, sequence: number,
- *   recovered: boolean, languages: string[], keep_s: number, demo: boolean}} Welcome
+ *   recovered: boolean, languages: string[], keep_s: number, demo: boolean, cut?: boolean}} Welcome
  * @typedef {{type: "links", speaker: string, listener: string}} Links
  * @typedef {{type: "started", key: string, channel: number, position: number}} Started
  * @typedef {{type: "confirmed", channel: number, position: number}} Confirmed

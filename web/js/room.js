@@ -92,6 +92,9 @@ export class Room {
     this.demo = false;
     /** s that the text is kept after the end */
     this.keep = 0;
+    /** the beginning of what was said is not in this page, because the server no longer keeps it */
+    this.cut = false;
+    this._epoch = "";
     this._lateClauses = 0;
     this._wasOpen = false;
     /** @type {Map<string, number>} notices that go by themselves */
@@ -162,17 +165,22 @@ export class Room {
 
   /** @param {import("./protocol.js").Welcome} message */
   _welcome(message) {
-    const hadText = this.captions.seen.size > 0;
+    // Only of another log is anything gone that we had, apart from a beginning that was cut: what is kept comes again.
+    const gone = this.captions.seen.size > 0 && this._epoch !== message.epoch;
+    this._epoch = message.epoch;
     if (!message.recovered) {
       this.captions.clear();
       this.delay.clear();
+      this.cut = message.cut ?? false;
     }
     this._newest = message.sequence;
     this.languages = message.languages;
     this.role = message.role;
     this.demo = message.demo;
     this.keep = message.keep_s;
-    if (this._wasOpen) this.tell("connection", hadText && !message.recovered ? "gap" : "back", { passing: true });
+    if (this.cut) this.tell("cut", "cut");
+    else this.untell("cut");
+    if (this._wasOpen && (gone || !this.cut)) this.tell("connection", gone ? "gap" : "back", { passing: true });
     else this.untell("connection");
     this._wasOpen = true;
   }

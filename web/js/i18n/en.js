@@ -141,6 +141,8 @@ export default {
   "lost.speaker": "Connection lost. Go on speaking: your words are kept here and sent when it is back.",
   "back": "Connected again, nothing was lost.",
   "gap": "Connected again. The server no longer has what was said before.",
+  "cut": "This room has lasted long: its beginning is no longer kept, and what you see starts later.",
+  "cut.file": "The file starts later: the beginning of this long room is no longer kept.",
   "connecting": "Connecting …",
   "error.insecure": "Browsers give the microphone only to secure pages. Open this address with https:// (start the server with --lan), or on this computer as http://localhost.",
   "error.in-app": "This app's built-in browser has no microphone. Open the page in Safari or Chrome: use the menu, “Open in browser”.",

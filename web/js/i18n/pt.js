@@ -141,6 +141,8 @@ export default {
   "lost.speaker": "Conexão perdida. Continue falando: suas palavras ficam aqui e são enviadas quando ela voltar.",
   "back": "Conectado de novo, nada se perdeu.",
   "gap": "Conectado de novo. O servidor já não tem o que foi dito antes.",
+  "cut": "Esta sala já dura muito: o começo não é mais guardado, e o que você vê começa depois.",
+  "cut.file": "O arquivo começa depois: o início desta longa sala não é mais guardado.",
   "connecting": "Conectando …",
   "error.insecure": "Navegadores só dão o microfone a páginas seguras. Abra este endereço com https:// (inicie o servidor com --lan) ou, neste computador, como http://localhost.",
   "error.in-app": "O navegador embutido deste aplicativo não tem microfone. Abra a página no Safari ou no Chrome: no menu, “Abrir no navegador”.",
