@@ -252,6 +252,8 @@ def test_insecure_page_says_what_to_do(server: Running, browser: Browser) -> Non
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
+        (1009, "The server did not understand this page"),
+        (4400, "The server did not understand this page"),
         (4401, "This link does not work any more"),
         (4403, "This link may read and listen, not speak"),
         (4410, "This room has ended"),

@@ -52,6 +52,7 @@ const REASONS = {
   [CLOSE.version]: "error.version",
   [CLOSE.flood]: "error.flood",
   [CLOSE.malformed]: "error.protocol",
+  [CLOSE.oversized]: "error.protocol",
 };
 
 /** @type {Record<string, Key>} by stage */
