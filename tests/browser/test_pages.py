@@ -131,6 +131,25 @@ def test_screen_readers_hear_committed_text_only(server: Running, browser: Brows
         assert page.locator(".roll").get_attribute("aria-hidden") == "true"
 
 
+def test_log_of_the_speaker_has_committed_words_only(server: Running, browser: Browser) -> None:
+    """What is tentative is seen in the same line, and is no part of the log."""
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "speak")
+        evaluates(page, "document.querySelector('.transcript').textContent.includes('on the upper')")
+        assert "until you are on board." in page.locator("[role=log]").inner_text()
+        assert page.evaluate("document.querySelector('[role=log] .tentative, [role=log] [aria-hidden]')") is None
+        assert "on the upper" not in page.locator("[role=log]").text_content()
+        places = page.evaluate(
+            """['.heard:last-child', '.transcript .tentative'].map(s => {
+              const boxes = document.querySelector(s).getClientRects();
+              return [boxes[0].top, boxes[boxes.length - 1].bottom];
+            })"""
+        )
+        (_, said), (tentative, _) = places
+        assert tentative < said, "on one line"
+
+
 def test_screen_readers_hear_both_sides_of_a_table(server: Running, browser: Browser) -> None:
     with watched(browser, server.url, permissions=["microphone"]) as pages:
         page = pages.page()
