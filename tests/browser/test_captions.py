@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
 from app.frames import Voice
 from tests.browser.conftest import Running, evaluates, watched
-from tests.browser.scripted import SIZES, caption, show
+from tests.browser.scripted import SIZES, Script, caption, conversation, play, show
 
 pytestmark = pytest.mark.browser
 
@@ -180,3 +180,49 @@ def test_time_that_speech_waits_to_be_played_is_shown(server: Running, browser: 
         evaluates(page, f"{PLAYED} !== ''")
         waited = float(page.evaluate(PLAYED).split()[1])
         assert 0.9 <= waited < 2.5, "the clause before it sounds for 1 s"
+
+
+OPACITY = "getComputedStyle(document.querySelector('.roll')).opacity"
+
+
+def overlay(page: Page, server: Running, options: str) -> Script:
+    script = play(page, conversation()[:-2])
+    page.goto(f"{server.url}overlay#{'t' * 32}&lang=pt&{options}")
+    evaluates(page, "document.querySelector('.flow')?.innerText.includes('bordo')")
+    return script
+
+
+def test_last_words_of_an_overlay_go_and_the_next_ones_stand_alone(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        script = overlay(page, server, "fade=1&lines=3")
+        evaluates(page, f"{OPACITY} === '0'", 10)
+        page.wait_for_timeout(1000)
+        script.say({"type": "talking", "channel": 1, "active": True})
+        page.wait_for_timeout(300)
+        assert page.evaluate(OPACITY) == "0", "nobody has said anything yet"
+        script.say(tail(" O café", 9))
+        evaluates(page, f"{OPACITY} === '1' && document.querySelector('.flow').innerText.trim() === 'O café'", 10)
+        script.say(caption(950, 9, " O café está aberto."), tail("", 9))
+        evaluates(page, "document.querySelector('.flow').innerText.trim() === 'O café está aberto.'", 10)
+        evaluates(page, f"{OPACITY} === '0'", 10)
+
+
+def test_last_words_of_an_overlay_stay_where_they_are_wanted(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        page.clock.install()
+        overlay(page, server, "fade=0")
+        page.clock.fast_forward(3_600_000)
+        assert page.evaluate("document.documentElement.dataset.still") == "false"
+
+
+@pytest.mark.parametrize("align", ["left", "center"])
+def test_overlay_stands_where_it_is_wanted(server: Running, browser: Browser, align: str) -> None:
+    with watched(browser, server.url, viewport=SIZES["desktop"]) as pages:
+        page = pages.page()
+        overlay(page, server, f"align={align}&size=30")
+        box = page.locator(".roll").bounding_box()
+        assert box is not None
+        middle = box["x"] + box["width"] / 2
+        assert abs(middle - 640) < 2 if align == "center" else box["x"] < 80

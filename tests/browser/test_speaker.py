@@ -92,10 +92,10 @@ def test_overlay_link_is_put_together_and_shows_captions(server: Running, browse
         page.locator("#host summary").click()
         page.click("#overlay")
         page.select_option("#overlay-language", "pt")
-        for label in ("64", "3", "Top"):
+        for label in ("64", "3", "Top", "Centre", "20 s"):
             page.locator("dialog .choices label", has_text=label).last.click()
         link = page.input_value("#overlay-link")
-        assert link.partition("#")[2] == f"{'l' * 32}&lang=pt&size=64&lines=3&position=top&shade=1"
+        assert link.partition("#")[2] == f"{'l' * 32}&lang=pt&size=64&lines=3&position=top&align=center&fade=20&shade=1"
         overlay = pages.page()
         play(overlay, conversation())
         overlay.goto(link)

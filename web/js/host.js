@@ -83,6 +83,8 @@ export class Host {
       size: "48",
       lines: "2",
       position: "bottom",
+      align: "left",
+      fade: "10",
       shade: "1",
     };
     const address = h("input", { type: "text", readonly: true, id: "overlay-link", "aria-label": t("speak.overlay"), onfocus: () => address.select() });
@@ -105,6 +107,8 @@ export class Host {
       choice(t("display.size"), ["32", "48", "64", "96"].map((px) => /** @type {[string, string]} */ ([px, px])), options.size, set("size")),
       choice(t("overlay.lines"), ["1", "2", "3"].map((n) => /** @type {[string, string]} */ ([n, n])), options.lines, set("lines")),
       choice(t("overlay.position"), [["bottom", t("overlay.bottom")], ["top", t("overlay.top")]], options.position, set("position")),
+      choice(t("overlay.align"), [["left", t("overlay.left")], ["center", t("overlay.center")]], options.align, set("align")),
+      choice(t("overlay.fade"), [...["5", "10", "20"].map((s) => /** @type {[string, string]} */ ([s, t("overlay.fade.s", { s })])), ["0", t("overlay.fade.never")]], options.fade, set("fade")),
       toggle(t("overlay.shade"), true, (on) => set("shade")(on ? "1" : "0")),
       h("div", { class: "row" }, address, button(t("copy"), () => void navigator.clipboard?.writeText(address.value), { icon: "link" }), open),
     );
