@@ -92,6 +92,61 @@ def test_interface_speaks_the_language(server: Running, browser: Browser, langua
         page.screenshot(path=OUT / f"start-phone-{language}.png", full_page=True)
 
 
+TITLES = {
+    "pt": ["Tsuyaku", "Falar · Tsuyaku", "Legendas ao vivo · Tsuyaku", "Conversa a dois · Tsuyaku"],
+    "ja": ["Tsuyaku", "話す · Tsuyaku", "ライブ字幕 · Tsuyaku", "ふたりで会話 · Tsuyaku"],
+}
+
+
+@pytest.mark.parametrize("language", TITLES)
+def test_title_of_a_page_is_in_the_language_of_its_interface(server: Running, browser: Browser, language: str) -> None:
+    with watched(browser, server.url, locale=language, permissions=["microphone"]) as pages:
+        titles: list[str] = []
+        for name in ("start", "speak", "listen", "talk"):
+            page = pages.page()
+            play(page, [], "host")
+            page.goto(address(server, name))
+            page.wait_for_selector("#app[data-ready]", state="attached")
+            titles.append(page.title())
+        assert titles == TITLES[language]
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("pt", "precisa de JavaScript"), ("ja", "JavaScriptが必要です"), ("en", "needs JavaScript")],
+)
+def test_page_without_scripts_says_so(server: Running, browser: Browser, language: str, sentence: str) -> None:
+    with watched(browser, server.url, locale=language, java_script_enabled=False) as pages:
+        for name in PAGES:
+            page = pages.page(address(server, name))
+            assert sentence in page.locator(f"noscript [lang={language}]").inner_text()
+
+
+@pytest.mark.parametrize(("language", "sentence"), [("pt", "não conseguiu iniciar"), ("ja", "開始できませんでした")])
+def test_page_that_cannot_start_says_so_in_its_language(
+    server: Running, browser: Browser, language: str, sentence: str
+) -> None:
+    context = browser.new_context(locale=language)
+    page = context.new_page()
+    page.route("**/js/room.js", lambda route: route.abort())
+    page.goto(address(server, "listen"))
+    page.get_by_text(sentence).wait_for(timeout=20_000)
+    context.close()
+
+
+def test_what_an_engine_says_of_its_end_is_not_shown_in_a_language_of_its_own(
+    server: Running, browser: Browser
+) -> None:
+    with watched(browser, server.url, locale="pt") as pages:
+        page = pages.page()
+        script = show(page, server, "listen")
+        closed = {"type": "closed", "sequence": 899, "channel": 1, "code": "engine-failed"}
+        script.say({**closed, "message": "The recogniser broke off."})
+        page.get_by_text("Uma parte do tradutor falhou").wait_for()
+        assert page.get_by_text("engine-failed").is_visible()
+        assert page.get_by_text("broke off").count() == 0
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_page_weighs_little(server: Running, browser: Browser, figures: dict[str, float], name: str) -> None:
     with watched(browser, server.url, locale="ja", permissions=["microphone"]) as pages:

@@ -105,6 +105,21 @@ def test_app_without_microphone_says_which_browser_has_one(server: Running, brow
 
 
 @pytest.mark.parametrize("name", ["listen", "speak", "talk"])
+def test_screen_stays_on_again_when_the_page_comes_back(server: Running, browser: Browser, name: str) -> None:
+    """A browser lets go of the lock whenever the page is hidden."""
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        pages.context.add_init_script(COUNT_LOCKS)
+        page = pages.page()
+        show(page, server, name)
+        evaluates(page, "window.locks.length === 1")
+        page.evaluate("Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true })")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.evaluate("Object.defineProperty(document, 'visibilityState', { value: 'visible', configurable: true })")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        evaluates(page, "window.locks.length === 2")
+
+
+@pytest.mark.parametrize("name", ["listen", "speak", "talk"])
 def test_screen_stays_on(server: Running, browser: Browser, name: str) -> None:
     with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
         pages.context.add_init_script(COUNT_LOCKS)

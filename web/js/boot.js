@@ -3,6 +3,13 @@
 (function () {
   "use strict";
   var shown = false;
+  /** @type {Record<string, string>} */
+  var words = {
+    en: "This page could not start. Please reload it, or use a current Chrome, Firefox, Safari or Edge.",
+    pt: "Esta página não conseguiu iniciar. Recarregue-a, ou use um Chrome, Firefox, Safari ou Edge atual.",
+    ja: "ページを開始できませんでした。再読み込みするか、新しい Chrome、Firefox、Safari、Edge をお使いください。",
+  };
+  var language = String(navigator.language || "en").slice(0, 2).toLowerCase();
   /** @param {string} detail */
   function fail(detail) {
     var main = document.getElementById("app");
@@ -12,7 +19,8 @@
     box.className = "notice danger";
     box.setAttribute("role", "alert");
     var title = document.createElement("p");
-    title.textContent = "This page could not start. Please reload it, or use a current Chrome, Firefox, Safari or Edge.";
+    title.lang = words[language] ? language : "en";
+    title.textContent = words[title.lang] || "";
     var reason = document.createElement("p");
     reason.className = "quiet";
     reason.textContent = detail;

@@ -130,7 +130,7 @@ export class Room {
         this._ended(message.code);
         break;
       case "closed":
-        if (message.code !== "end") this.tell("engine", "error.engine", { detail: message.message });
+        if (message.code !== "end") this.tell("engine", "error.engine", { detail: message.code });
         break;
       case "refused":
         this.tell("refused", REFUSALS[message.code] ?? "error.engine");

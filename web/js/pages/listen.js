@@ -17,7 +17,7 @@ import { spoken, tellServed } from "../served.js";
 import { Awake, brand, languageRow, openDisplay, openSave } from "../settings.js";
 
 apply();
-await setUp();
+await setUp("listen.title");
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 
 const asked = fragment().options.get("lang") ?? "";

@@ -9,7 +9,7 @@ import { Roll } from "../roll.js";
 
 const FADED_MS = 800; // the transition of css/overlay.css is over
 
-await setUp();
+await setUp("speak.overlay");
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const query = new URLSearchParams(location.search);
 const { options } = fragment();

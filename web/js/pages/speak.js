@@ -21,7 +21,7 @@ const QUIET_BLOCKS = 125; // 5 s
 const LOUD_MS = 3000; // that the advice to move back stays after the last clipped sound
 
 apply();
-await setUp();
+await setUp("speak.title");
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const facts = await info();
 const sources = ordered(facts.sources.length ? facts.sources : facts.languages);

@@ -29,7 +29,7 @@ const SMALLEST = 1.5;
 const ECHO_MS = 350; // that the room still sounds after the loudspeaker
 
 apply();
-await setUp();
+await setUp("talk.title");
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const facts = await info();
 const languages = ordered(facts.languages);
