@@ -73,7 +73,7 @@ def test_host_replaces_a_link_and_ends_only_when_sure(server: Running, browser: 
         script = show(page, server, "speak")
         page.locator("#host summary").click()
         page.click("#new-link")
-        page.get_by_text("The link was replaced").wait_for()
+        page.get_by_text("The listeners' link was replaced").wait_for()
         page.click("#end-room")
         assert not [m for m in script.sent if m["type"] == "close"]
         page.click("#end-room-now")
@@ -158,6 +158,32 @@ def test_speaker_whose_link_was_replaced_is_heard_no_more(server: Running, brows
         script.end(4401)
         page.get_by_text("This link does not work any more").wait_for()
         evaluates(page, "!tsuyaku.speaking.running")
+
+
+def test_replaced_links_shut_out_who_came_by_the_old_ones_and_open_for_the_new(
+    server: Running, browser: Browser
+) -> None:
+    room = server.post("api/rooms")
+    gone, fine = "This link does not work any more", "document.documentElement.dataset.connection === 'open'"
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        host = pages.page(f"{server.url}speak#{room['host']}&lang=en")
+        listener = pages.page(f"{server.url}listen#{room['listener']}&lang=pt")
+        speaker = pages.page(f"{server.url}speak#{room['speaker']}&lang=en")
+        for page in (host, listener, speaker):
+            evaluates(page, fine)
+        host.locator("#host summary").click()
+        host.click("#new-link")
+        host.get_by_text("The listeners' link was replaced").wait_for()
+        listener.get_by_text(gone).wait_for()
+        assert speaker.evaluate(fine)
+        host.click("#co-speaker")
+        host.click("#new-speaker-link")
+        host.locator("dialog").get_by_text("The speakers' link was replaced").wait_for()
+        speaker.get_by_text(gone).wait_for()
+        links = host.evaluate("[tsuyaku.host.links.listener, tsuyaku.host.links.speaker]")
+        assert not set(links) & set(room.values())
+        for name, token in zip(("listen", "speak"), links, strict=True):
+            evaluates(pages.page(f"{server.url}{name}#{token}&lang=en"), fine)
 
 
 LIVE_TRACKS = """(() => {

@@ -91,7 +91,7 @@ room.captions.changed = () => heard.draw();
 room.open();
 app.dataset.ready = "yes";
 setInterval(told, 500);
-Object.assign(window, { tsuyaku: { room, speaking, panel, text: said } });
+Object.assign(window, { tsuyaku: { room, speaking, host, panel, text: said } });
 
 function setup() {
   const start = button(t("speak.start"), () => void begin(start), { icon: "mic", class: "primary big", id: "start" });
