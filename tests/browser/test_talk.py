@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright
 
 from tests.browser.conftest import FAKE_MICROPHONE, OUT, Running, evaluates, launch, microphone_file, watched
-from tests.browser.scripted import address, conversation, play, show
+from tests.browser.scripted import address, caption, conversation, play, show
 from tests.conftest import Recording
 
 pytestmark = pytest.mark.browser
@@ -190,3 +190,24 @@ def test_language_that_is_not_served_is_named_and_no_retry_is_promised(
         script.say(trouble)
         page.get_by_text("English is not translated into 日本語 here").wait_for()
         assert page.get_by_text("tried again").count() == 0
+
+
+def test_what_was_said_goes_on_while_it_is_being_read(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        script = show(page, server, "talk")
+        script.say(*conversation())
+        page.click("#phrases")
+        page.locator("dialog").get_by_text("Guarde a passagem").wait_for()
+        for n in range(5, 25):
+            script.say(
+                caption(500 + 2 * n, n, f" Frase {n}."), caption(501 + 2 * n, n, f" Phrase {n}.", "en", same=True)
+            )
+        page.locator("dialog").get_by_text("Phrase 24.").wait_for()
+        end = "(box => box.scrollHeight - box.scrollTop - box.clientHeight)(document.querySelector('.phrases'))"
+        evaluates(page, f"{end} < 2")
+        page.evaluate("document.querySelector('.phrases').scrollTop = 0")
+        page.wait_for_timeout(200)
+        script.say(caption(700, 30, " Outra.", "pt"), caption(701, 30, " Another.", "en", same=True))
+        page.locator("dialog").get_by_text("Another.").wait_for(state="attached")
+        assert page.evaluate("document.querySelector('.phrases').scrollTop") == 0, "it is being read"

@@ -26,6 +26,7 @@ import { Speaking } from "../speaking.js";
 
 const LARGEST = 7; // rem, of a text that is held up to somebody
 const SMALLEST = 1.5;
+const NEAR_PX = 40; // from the end of what was said
 const ECHO_MS = 350; // that the room still sounds after the loudspeaker
 
 apply();
@@ -52,7 +53,10 @@ let halves = [];
 const invite = h("div", { id: "invite" });
 let listener = "";
 
+/** @type {History | null} while it is open */
+let past = null;
 room.captions.changed = () => {
+  past?.update();
   for (const { roll, announcer } of halves) {
     roll.update();
     announcer.update();
@@ -266,9 +270,17 @@ function large(code, which) {
 
 function phrases() {
   const history = new History(room.captions, { source: () => true, beside: each ? "" : theirs });
-  history.show(mine);
+  past = history;
   const save = button(t("save"), () => openSave(room, mine), { icon: "save" });
-  sheet(t("talk.phrases"), t("close"), history.element, save);
+  const dialog = sheet(t("talk.phrases"), t("close"), h("div", { class: "phrases", tabindex: "0", role: "region", "aria-label": t("talk.phrases"), onscroll }, history.element), save);
+  dialog.addEventListener("close", () => (past = null));
+  history.show(mine);
+
+  /** What is being read stays where it is; the end is followed where it is seen. @param {Event} event */
+  function onscroll({ target }) {
+    const box = /** @type {HTMLElement} */ (target);
+    history.follow = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_PX;
+  }
 }
 
 async function stop() {
@@ -292,8 +304,10 @@ function take(message) {
   speaking.take(message);
   if (message.type === "links") {
     if (listener === message.speaker) return;
+    if (listener) room.tell("links", "speak.new-speaker-link.done", { passing: true });
     listener = message.speaker;
-    fill(invite, invitation(shared(facts.address, "talk", message.speaker), t("talk.invite")));
+    const replace = button(t("talk.new-link"), () => room.connection.send({ type: "rotate", role: "speaker" }), { icon: "repeat", id: "new-link" });
+    fill(invite, invitation(shared(facts.address, "talk", message.speaker), t("talk.invite")), h("details", null, h("summary", null, t("more")), h("div", { class: "stack" }, replace, h("p", { class: "quiet" }, t("speak.new-speaker-link.note")))));
   }
   if (message.type === "welcome" && message.role === "listener") room.tell("role", "error.role", { danger: true, home: true });
   else if (message.type === "welcome" && message.role === "speaker" && !started) setup();
