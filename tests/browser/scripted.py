@@ -157,6 +157,53 @@ def bottom(selector: str) -> str:
     return f"document.querySelector('{selector}').getBoundingClientRect().bottom"
 
 
+BEFORE = (
+    "speak",
+    "speak-file",
+    "speak-unnamed",
+    "talk",
+    "talk-each",
+    "talk-join",
+    "listen",
+    "listen-code",
+    "start-full",
+)
+
+
+def prepare(page: Page, server: Running, name: str) -> None:
+    """A page before the session begins: `name` is the page and, behind a hyphen, what is chosen or met there."""
+    path, _, what = name.partition("-")
+    if what == "full":
+        page.route("**/api/rooms", lambda route: route.fulfill(status=503, json={}, headers={"retry-after": "60"}))
+    if what == "unnamed":
+        page.add_init_script(
+            "if (window.MediaDevices) MediaDevices.prototype.enumerateDevices = async () =>"
+            " [{ kind: 'audioinput', deviceId: '', label: '' }]"
+        )
+    if what == "code":
+        page.route_web_socket("**/ws", lambda socket: socket.on_message(lambda _: socket.close(code=4402)))
+    else:
+        play(page, [], {"join": "speaker"}.get(what, "listener" if path == "listen" else "host"))
+    page.goto(address(server, path))
+    page.wait_for_selector("#app[data-ready]", state="attached")
+    match what:
+        case "file":
+            page.get_by_label("File", exact=True).check()
+        case "each":
+            page.get_by_label("A phone each").check()
+        case "join":
+            page.get_by_role("heading", name="Join the conversation").wait_for()
+        case "code":
+            page.wait_for_selector("#code")
+        case "full":
+            page.click("#speak")
+            page.wait_for_selector("#give-up")
+        case _:
+            pass
+    if path in ("speak", "talk") and what != "join":
+        evaluates(page, "document.querySelector('.qr')?.naturalWidth > 0")
+
+
 def show(page: Page, server: Running, name: str, **welcome: Any) -> Script:
     """A page in the middle of a conversation."""
     role = "host" if name in ("speak", "talk") else "listener"

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute
 
 from tests.browser.conftest import OUT, ROOT, Running, evaluates, launch, until, watched
-from tests.browser.scripted import PAGES, SENTENCES, SIZES, address, caption, conversation, play, show
+from tests.browser.scripted import BEFORE, PAGES, SENTENCES, SIZES, address, caption, conversation, play, prepare, show
 
 pytestmark = pytest.mark.browser
 
@@ -52,6 +52,20 @@ def test_page_is_accessible(server: Running, browser: Browser, axe: str, name: s
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", BEFORE)
+def test_page_before_its_session_is_accessible(
+    server: Running, browser: Browser, axe: str, name: str, size: str, scheme: str
+) -> None:
+    with watched(browser, server.url, viewport=SIZES[size], color_scheme=scheme, permissions=["microphone"]) as pages:
+        page = pages.page()
+        prepare(page, server, name)
+        page.screenshot(path=OUT / f"before-{name}-{size}-{scheme}.png", full_page=True)
+        assert serious(page, axe) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out sideways"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     ("name", "opener"),
     [
@@ -61,6 +75,7 @@ def test_page_is_accessible(server: Running, browser: Browser, axe: str, name: s
         ("listen", "#more-languages"),
         ("speak", "#overlay"),
         ("speak", "#end-room"),
+        ("speak", "#co-speaker"),
         ("talk", "#phrases"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.conftest import Running, evaluates, watched
-from tests.browser.scripted import PAGES, SIZES, address, conversation, play, show
+from tests.browser.scripted import BEFORE, PAGES, SIZES, address, conversation, play, prepare, show
 
 pytestmark = pytest.mark.browser
 
@@ -30,6 +30,16 @@ def test_everything_is_large_enough_to_press(server: Running, browser: Browser, 
         page = pages.page()
         show(page, server, name)
         assert page.evaluate(SMALL) == []
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_everything_before_a_session_is_large_enough_to_press(server: Running, browser: Browser, name: str) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        prepare(page, server, name)
+        assert page.evaluate(SMALL) == []
+        page.set_viewport_size({"width": 320, "height": 568})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 @pytest.mark.parametrize("locale", ["en", "pt", "ja"])
