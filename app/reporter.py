@@ -30,6 +30,8 @@ class Reporter:
         self._told: dict[tuple[str, str], float] = {}
         """when troubles of no one clause were told last, by stage and code"""
         self._misses: dict[tuple[str, int], list[str]] = {}
+        self._made: dict[tuple[str, int], float] = {}
+        """when the first speech of a clause was made"""
         self._speeches: asyncio.Queue[Speech | None] = asyncio.Queue()
         self._spoken: Counter[str] = Counter()
 
@@ -40,6 +42,8 @@ class Reporter:
             case Translation():
                 self._translation(event)
             case Speech():
+                if event.pcm:
+                    self._made.setdefault((event.language, event.segment), event.emitted_ms)
                 self._speeches.put_nowait(event)
             case Voice():
                 talking = protocol.Talking(channel=self._number, active=event.active)
@@ -115,17 +119,20 @@ class Reporter:
         return True
 
     def _lag(self, event: Trace) -> None:
-        """The clause's time from stamp to stamp, so that the stages add up to what people waited."""
+        """The clause's time from stamp to stamp, so that the stages add up to what people waited. What its speech waits
+        to be heard is measured where it is played."""
         key = (event.language, event.segment)
         misses = [*self._misses.pop(key, []), *self._misses.get(("", event.segment), [])]
         self._misses = {at: kept for at, kept in self._misses.items() if at[1] > event.segment - KEPT_SEGMENTS}
+        made = self._made.pop(key, event.spoken_ms)
+        self._made = {at: kept for at, kept in self._made.items() if at[1] > event.segment - KEPT_SEGMENTS}
         stages = {
             "capture": self.capture_ms,
             "recognise": event.committed_ms - event.captured_ms,
             "translate": event.translated_ms - event.committed_ms,
         }
-        if event.spoken_ms is not None:
-            stages["speak"] = event.spoken_ms - event.translated_ms
+        if event.spoken_ms is not None and made is not None:
+            stages["speak"] = made - event.translated_ms
         lag = protocol.Lag(
             channel=self._number,
             language=event.language,

@@ -43,6 +43,7 @@ MAX_QR_CHARACTERS = 600
 WARM_WITHIN_S = 60.0  # a click on the demonstration waits so long for a server that has just started
 CODE_HEADER = "room-code"  # of a request for a transcript, percent-encoded: it is in no address
 CUT_HEADER = "transcript-cut"  # of a transcript whose beginning is no longer kept
+RETRY_AFTER_S = 5  # that who is refused for now does well to wait
 RETENTION_S = (0, 3600, 24 * 3600)
 LOCAL = ("127.0.0.1", "::1", "testclient")
 
@@ -303,7 +304,8 @@ class Server:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)
-    return JSONResponse({"code": error.code, "message": error.message}, error.status)
+    headers = {"retry-after": str(RETRY_AFTER_S)} if error.status in (429, 503) else None
+    return JSONResponse({"code": error.code, "message": error.message}, error.status, headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

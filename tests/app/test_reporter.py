@@ -12,7 +12,7 @@ from app.history import History
 from app.outbox import Outbox
 from app.protocol import Role, Wanted
 from app.reporter import Reporter
-from pipeline.events import AUDIO_DROPPED, Miss, StageTime, Trace
+from pipeline.events import AUDIO_DROPPED, Miss, Speech, StageTime, Trace
 
 
 class Listening(Member):
@@ -47,6 +47,24 @@ def trace(*, spoken_ms: float | None) -> Trace:
     )
 
 
+def speech(*, emitted_ms: float, play_ms: float) -> Speech:
+    return Speech(
+        emitted_ms=emitted_ms,
+        language="pt",
+        segment=4,
+        text="Bom dia.",
+        sample_rate=24_000,
+        duration_ms=500,
+        play_ms=play_ms,
+        rate=1,
+        last=False,
+        dropped=False,
+        source_start_ms=1000,
+        source_end_ms=3000,
+        pcm=bytes(24_000),
+    )
+
+
 def miss(stage: str, action: str, *, actual_ms: float, language: str = "pt") -> Miss:
     return Miss(
         emitted_ms=6000,
@@ -75,6 +93,17 @@ def test_clause_that_sounded_before_its_end_was_translated_took_no_time_to_speak
     reader = Listening(broadcast, "listener", "pt")
     Reporter(1, "en", broadcast).take(trace(spoken_ms=3800))
     assert reader.got()[0]["stages"]["speak"] == 0
+
+
+def test_speech_that_waits_for_the_clause_before_it_was_made_no_later() -> None:
+    """The listener's page measures that wait itself."""
+    broadcast = Broadcast(History(10))
+    reader = Listening(broadcast, "listener", "pt")
+    reporter = Reporter(1, "en", broadcast)
+    reporter.take(speech(emitted_ms=4000, play_ms=5500))
+    reporter.take(speech(emitted_ms=4300, play_ms=6000))
+    reporter.take(trace(spoken_ms=5500))
+    assert reader.got()[0]["stages"]["speak"] == 100
 
 
 def test_time_of_a_clause_is_told_to_its_readers_and_to_who_speaks() -> None:

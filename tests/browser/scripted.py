@@ -7,6 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Page, WebSocketRoute
 
+from app.frames import Voice
 from tests.browser.conftest import Running, evaluates
 
 PAGES = ("start", "speak", "listen", "talk", "overlay")
@@ -64,13 +65,11 @@ def conversation() -> list[dict[str, Any]]:
 
 
 class Script:
-    """The server's side of one page's socket. `sent` is what the page has said, `heard` the positions of its audio."""
+    """The server's side of one page's socket. `sent` is what the page has said; `refusals` meet its next `start`s."""
 
     def __init__(self, messages: list[dict[str, Any]], role: str, **welcome: Any) -> None:
         self.sent: list[dict[str, Any]] = []
-        self.heard: list[int] = []
-        self.full = 0
-        """starts that are still to be refused"""
+        self.refusals: list[str] = []
         self._messages = messages
         self._role = role
         self._welcome = welcome
@@ -80,10 +79,23 @@ class Script:
         self._socket = socket
         socket.on_message(self._answer)
 
+    def asked(self, kind: str) -> list[dict[str, Any]]:
+        """What the page has said of a kind."""
+        return [message for message in self.sent if message["type"] == kind]
+
     def say(self, *messages: dict[str, Any]) -> None:
         assert self._socket is not None
         for message in messages:
             self._socket.send(json.dumps(message))
+
+    def speak(self, *frames: Voice) -> None:
+        assert self._socket is not None
+        for frame in frames:
+            self._socket.send(frame.encode())
+
+    def welcome(self, **changes: Any) -> None:
+        """Greet the page otherwise when it comes back."""
+        self._welcome.update(changes)
 
     def end(self, code: int) -> None:
         assert self._socket is not None
@@ -91,7 +103,6 @@ class Script:
 
     def _answer(self, frame: str | bytes) -> None:
         if isinstance(frame, bytes):
-            self.heard.append(int.from_bytes(frame[8:16], "little"))
             return
         message = json.loads(frame)
         self.sent.append(message)
@@ -102,9 +113,8 @@ class Script:
                     state = {"listeners": 12, "captions": {"pt": 7, "ja": 5}, "voices": {"pt": 2}}
                     self.say({"type": "links", "speaker": "s" * 32, "listener": "l" * 32}, {"type": "state", **state})
                 self.say(*self._messages)
-            case "start" if self.full:
-                self.full -= 1
-                self.say({"type": "refused", "code": "busy", "message": "Full."})
+            case "start" if self.refusals:
+                self.say({"type": "refused", "code": self.refusals.pop(0), "message": "Not now."})
             case "start":
                 self.say({"type": "started", "key": message["key"], "channel": 1, "position": 0})
             case "ping":
@@ -145,6 +155,53 @@ def address(server: Running, name: str) -> str:
 
 def bottom(selector: str) -> str:
     return f"document.querySelector('{selector}').getBoundingClientRect().bottom"
+
+
+BEFORE = (
+    "speak",
+    "speak-file",
+    "speak-unnamed",
+    "talk",
+    "talk-each",
+    "talk-join",
+    "listen",
+    "listen-code",
+    "start-full",
+)
+
+
+def prepare(page: Page, server: Running, name: str) -> None:
+    """A page before the session begins: `name` is the page and, behind a hyphen, what is chosen or met there."""
+    path, _, what = name.partition("-")
+    if what == "full":
+        page.route("**/api/rooms", lambda route: route.fulfill(status=503, json={}, headers={"retry-after": "60"}))
+    if what == "unnamed":
+        page.add_init_script(
+            "if (window.MediaDevices) MediaDevices.prototype.enumerateDevices = async () =>"
+            " [{ kind: 'audioinput', deviceId: '', label: '' }]"
+        )
+    if what == "code":
+        page.route_web_socket("**/ws", lambda socket: socket.on_message(lambda _: socket.close(code=4402)))
+    else:
+        play(page, [], {"join": "speaker"}.get(what, "listener" if path == "listen" else "host"))
+    page.goto(address(server, path))
+    page.wait_for_selector("#app[data-ready]", state="attached")
+    match what:
+        case "file":
+            page.get_by_label("File", exact=True).check()
+        case "each":
+            page.get_by_label("A phone each").check()
+        case "join":
+            page.get_by_role("heading", name="Join the conversation").wait_for()
+        case "code":
+            page.wait_for_selector("#code")
+        case "full":
+            page.click("#speak")
+            page.wait_for_selector("#give-up")
+        case _:
+            pass
+    if path in ("speak", "talk") and what != "join":
+        evaluates(page, "document.querySelector('.qr')?.naturalWidth > 0")
 
 
 def show(page: Page, server: Running, name: str, **welcome: Any) -> Script:

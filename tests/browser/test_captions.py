@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Page
 
+from app.frames import Voice
 from tests.browser.conftest import Running, evaluates, watched
-from tests.browser.scripted import SIZES, caption, show
+from tests.browser.scripted import SIZES, Script, caption, conversation, play, show
 
 pytestmark = pytest.mark.browser
 
@@ -129,47 +131,6 @@ def test_where_the_time_went_is_shown_clause_by_clause(server: Running, browser:
         assert 1.2 <= whole < 6, "the stages, and what the network of a busy machine adds"
 
 
-def test_waiting_of_speech_that_began_before_its_clause_was_over_is_shown(server: Running, browser: Browser) -> None:
-    with watched(browser, server.url) as pages:
-        page = pages.page()
-        script = show(page, server, "listen")
-        page.evaluate("tsuyaku.panel.played('1/2/pt', 700)")
-        lag = {"type": "lag", "channel": 1, "language": "pt", "end_to_end_ms": 900, "stages": {"recognise": 700}}
-        script.say({**lag, "segment": 2})
-        page.click("#more")
-        assert page.locator(".bars [data-stage=play]").first.get_attribute("title") == "play 0.7 s"
-
-
-def test_page_says_that_the_beginning_is_gone(server: Running, browser: Browser) -> None:
-    with watched(browser, server.url) as pages:
-        page = pages.page()
-        show(page, server, "listen", cut=True)
-        page.get_by_text("The beginning of what was said is no longer kept here").wait_for()
-
-
-@pytest.mark.parametrize(("change", "said"), [("", "no longer has what was said"), ("want", "nothing was lost")])
-def test_gap_is_told_only_where_there_is_one(server: Running, browser: Browser, change: str, said: str) -> None:
-    """A page that asked for something else while it was away gets the whole text anew."""
-    with watched(browser, server.url) as pages:
-        page = pages.page()
-        script = show(page, server, "listen")
-        if change:
-            page.evaluate("tsuyaku.room.connection.socket.onmessage = null; tsuyaku.room.connection.welcomed = false")
-            page.evaluate("tsuyaku.room.connection.want({ ...tsuyaku.room.connection.wanted, voices: ['pt'] })")
-        script.end(4508)
-        page.get_by_text(said).wait_for()
-        evaluates(page, "document.querySelector('.flow').innerText.includes('convés')")
-
-
-def test_language_that_cannot_be_served_is_named_as_that(server: Running, browser: Browser) -> None:
-    with watched(browser, server.url) as pages:
-        page = pages.page()
-        script = show(page, server, "listen")
-        trouble = {"type": "trouble", "channel": 1, "stage": "translate", "language": "pt", "code": "language-unserved"}
-        script.say(trouble)
-        page.get_by_text("What is said now cannot be translated into this language here").wait_for()
-
-
 def test_each_side_hears_again_what_was_said_to_it(server: Running, browser: Browser) -> None:
     """The speech of a language is kept by itself."""
     with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
@@ -189,3 +150,79 @@ def test_each_side_hears_again_what_was_said_to_it(server: Running, browser: Bro
         assert loud > quiet > 0
         page.locator(".half.theirs .stacked").first.click()
         evaluates(page, "tsuyaku.playback.waiting > 0.1")
+
+
+PLAYED = """document.querySelector('.bars li [data-stage="play"]')?.title ?? ''"""
+
+
+@pytest.mark.parametrize("lag_first", [True, False])
+def test_time_that_speech_waits_to_be_played_is_shown(server: Running, browser: Browser, lag_first: bool) -> None:
+    """Of its first frame, whether the clause's bar is known before or after it sounds."""
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        script = show(page, server, "listen")
+        page.click("#voice")
+        evaluates(page, "tsuyaku.playback.context?.state === 'running' && !!tsuyaku.playback._node")
+        stages = {"capture": 60, "recognise": 700, "translate": 200, "speak": 240}
+        lag = {"type": "lag", "channel": 1, "language": "pt", "segment": 7, "end_to_end_ms": 900, "stages": stages}
+        if lag_first:
+            script.say(lag)
+        speech = np.full(12_000, 3000, "<i2").tobytes()  # 0.5 s at 24 kHz
+        before = Voice(1, 1, 6, 24_000, 0, "pt", True, speech * 2)
+        frames = [Voice(1, 2 + n, 7, 24_000, 0, "pt", n == 4, speech[:4800]) for n in range(5)]
+        script.speak(before, frames[0])
+        page.wait_for_timeout(600)
+        script.speak(*frames[1:])
+        evaluates(page, "tsuyaku.playback.waiting === 0", 30)
+        if not lag_first:
+            script.say(lag)
+        page.click("#more")
+        evaluates(page, f"{PLAYED} !== ''")
+        waited = float(page.evaluate(PLAYED).split()[1])
+        assert 0.9 <= waited < 2.5, "the clause before it sounds for 1 s"
+
+
+OPACITY = "getComputedStyle(document.querySelector('.roll')).opacity"
+
+
+def overlay(page: Page, server: Running, options: str) -> Script:
+    script = play(page, conversation()[:-2])
+    page.goto(f"{server.url}overlay#{'t' * 32}&lang=pt&{options}")
+    evaluates(page, "document.querySelector('.flow')?.innerText.includes('bordo')")
+    return script
+
+
+def test_last_words_of_an_overlay_go_and_the_next_ones_stand_alone(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        script = overlay(page, server, "fade=1&lines=3")
+        evaluates(page, f"{OPACITY} === '0'", 10)
+        page.wait_for_timeout(1000)
+        script.say({"type": "talking", "channel": 1, "active": True})
+        page.wait_for_timeout(300)
+        assert page.evaluate(OPACITY) == "0", "nobody has said anything yet"
+        script.say(tail(" O café", 9))
+        evaluates(page, f"{OPACITY} === '1' && document.querySelector('.flow').innerText.trim() === 'O café'", 10)
+        script.say(caption(950, 9, " O café está aberto."), tail("", 9))
+        evaluates(page, "document.querySelector('.flow').innerText.trim() === 'O café está aberto.'", 10)
+        evaluates(page, f"{OPACITY} === '0'", 10)
+
+
+def test_last_words_of_an_overlay_stay_where_they_are_wanted(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        page.clock.install()
+        overlay(page, server, "fade=0")
+        page.clock.fast_forward(3_600_000)
+        assert page.evaluate("document.documentElement.dataset.still") == "false"
+
+
+@pytest.mark.parametrize("align", ["left", "center"])
+def test_overlay_stands_where_it_is_wanted(server: Running, browser: Browser, align: str) -> None:
+    with watched(browser, server.url, viewport=SIZES["desktop"]) as pages:
+        page = pages.page()
+        overlay(page, server, f"align={align}&size=30")
+        box = page.locator(".roll").bounding_box()
+        assert box is not None
+        middle = box["x"] + box["width"] / 2
+        assert abs(middle - 640) < 2 if align == "center" else box["x"] < 80

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute
 
 from tests.browser.conftest import OUT, ROOT, Running, evaluates, launch, until, watched
-from tests.browser.scripted import PAGES, SENTENCES, SIZES, address, caption, conversation, play, show
+from tests.browser.scripted import BEFORE, PAGES, SENTENCES, SIZES, address, caption, conversation, play, prepare, show
 
 pytestmark = pytest.mark.browser
 
@@ -53,17 +53,14 @@ def test_page_is_accessible(server: Running, browser: Browser, axe: str, name: s
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("name", ["speak", "talk", "listen"])
-def test_page_is_accessible_before_anything_is_said(
+@pytest.mark.parametrize("name", BEFORE)
+def test_page_before_its_session_is_accessible(
     server: Running, browser: Browser, axe: str, name: str, size: str, scheme: str
 ) -> None:
     with watched(browser, server.url, viewport=SIZES[size], color_scheme=scheme, permissions=["microphone"]) as pages:
         page = pages.page()
-        play(page, [], "listener" if name == "listen" else "host")
-        page.goto(address(server, name))
-        evaluates(page, "document.documentElement.dataset.connection === 'open'")
-        page.evaluate("Promise.all(document.getAnimations().map(a => a.finished))")
-        page.screenshot(path=OUT / f"{name}-before-{size}-{scheme}.png")
+        prepare(page, server, name)
+        page.screenshot(path=OUT / f"before-{name}-{size}-{scheme}.png", full_page=True)
         assert serious(page, axe) == []
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out sideways"
 
@@ -78,6 +75,7 @@ def test_page_is_accessible_before_anything_is_said(
         ("listen", "#more-languages"),
         ("speak", "#overlay"),
         ("speak", "#end-room"),
+        ("speak", "#co-speaker"),
         ("talk", "#phrases"),
     ],
 )
@@ -107,6 +105,61 @@ def test_interface_speaks_the_language(server: Running, browser: Browser, langua
         assert page.locator("html").get_attribute("lang") == language
         assert {"pt": "gravação", "ja": "録音"}[language] in page.locator("#demo").inner_text()
         page.screenshot(path=OUT / f"start-phone-{language}.png", full_page=True)
+
+
+TITLES = {
+    "pt": ["Tsuyaku", "Falar · Tsuyaku", "Legendas ao vivo · Tsuyaku", "Conversa a dois · Tsuyaku"],
+    "ja": ["Tsuyaku", "話す · Tsuyaku", "ライブ字幕 · Tsuyaku", "ふたりで会話 · Tsuyaku"],
+}
+
+
+@pytest.mark.parametrize("language", TITLES)
+def test_title_of_a_page_is_in_the_language_of_its_interface(server: Running, browser: Browser, language: str) -> None:
+    with watched(browser, server.url, locale=language, permissions=["microphone"]) as pages:
+        titles: list[str] = []
+        for name in ("start", "speak", "listen", "talk"):
+            page = pages.page()
+            play(page, [], "host")
+            page.goto(address(server, name))
+            page.wait_for_selector("#app[data-ready]", state="attached")
+            titles.append(page.title())
+        assert titles == TITLES[language]
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("pt", "precisa de JavaScript"), ("ja", "JavaScriptが必要です"), ("en", "needs JavaScript")],
+)
+def test_page_without_scripts_says_so(server: Running, browser: Browser, language: str, sentence: str) -> None:
+    with watched(browser, server.url, locale=language, java_script_enabled=False) as pages:
+        for name in PAGES:
+            page = pages.page(address(server, name))
+            assert sentence in page.locator(f"noscript [lang={language}]").inner_text()
+
+
+@pytest.mark.parametrize(("language", "sentence"), [("pt", "não conseguiu iniciar"), ("ja", "開始できませんでした")])
+def test_page_that_cannot_start_says_so_in_its_language(
+    server: Running, browser: Browser, language: str, sentence: str
+) -> None:
+    context = browser.new_context(locale=language)
+    page = context.new_page()
+    page.route("**/js/room.js", lambda route: route.abort())
+    page.goto(address(server, "listen"))
+    page.get_by_text(sentence).wait_for(timeout=20_000)
+    context.close()
+
+
+def test_what_an_engine_says_of_its_end_is_not_shown_in_a_language_of_its_own(
+    server: Running, browser: Browser
+) -> None:
+    with watched(browser, server.url, locale="pt") as pages:
+        page = pages.page()
+        script = show(page, server, "listen")
+        closed = {"type": "closed", "sequence": 899, "channel": 1, "code": "engine-failed"}
+        script.say({**closed, "message": "The recogniser broke off."})
+        page.get_by_text("Uma parte do tradutor falhou").wait_for()
+        assert page.get_by_text("engine-failed").is_visible()
+        assert page.get_by_text("broke off").count() == 0
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -146,6 +199,25 @@ def test_screen_readers_hear_committed_text_only(server: Running, browser: Brows
         assert "bordo" in page.locator("[role=log]").inner_text()
         assert "convés" not in page.locator("[role=log]").inner_text()
         assert page.locator(".roll").get_attribute("aria-hidden") == "true"
+
+
+def test_log_of_the_speaker_has_committed_words_only(server: Running, browser: Browser) -> None:
+    """What is tentative is seen in the same line, and is no part of the log."""
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        show(page, server, "speak")
+        evaluates(page, "document.querySelector('.transcript').textContent.includes('on the upper')")
+        assert "until you are on board." in page.locator("[role=log]").inner_text()
+        assert page.evaluate("document.querySelector('[role=log] .tentative, [role=log] [aria-hidden]')") is None
+        assert "on the upper" not in page.locator("[role=log]").text_content()
+        places = page.evaluate(
+            """['.heard:last-child', '.transcript .tentative'].map(s => {
+              const boxes = document.querySelector(s).getClientRects();
+              return [boxes[0].top, boxes[boxes.length - 1].bottom];
+            })"""
+        )
+        (_, said), (tentative, _) = places
+        assert tentative < said, "on one line"
 
 
 def test_screen_readers_hear_both_sides_of_a_table(server: Running, browser: Browser) -> None:
@@ -269,6 +341,8 @@ def test_insecure_page_says_what_to_do(server: Running, browser: Browser) -> Non
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
+        (1009, "The server did not understand this page"),
+        (4400, "The server did not understand this page"),
         (4401, "This link does not work any more"),
         (4403, "This link may read and listen, not speak"),
         (4410, "This room has ended"),
@@ -358,14 +432,3 @@ def test_host_gives_a_room_its_terms_and_hears_of_a_file_that_cannot_be_read(ser
             "context": "cardiology conference",
         }
         page.wait_for_url("**/speak**")
-
-
-@pytest.mark.parametrize(
-    ("name", "title"), [("speak", "Falar"), ("talk", "Conversa a dois"), ("listen", "Legendas ao vivo")]
-)
-def test_title_is_in_the_language_of_the_page(server: Running, browser: Browser, name: str, title: str) -> None:
-    with watched(browser, server.url, locale="pt-BR", permissions=["microphone"]) as pages:
-        page = pages.page()
-        play(page, [], "listener" if name == "listen" else "host")
-        page.goto(address(server, name))
-        evaluates(page, f"document.title === {title + ' · Tsuyaku'!r}")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Playwright, Route
+from playwright.sync_api import Browser, Page, Playwright
 
 from tests.browser.conftest import FAKE_MICROPHONE, OUT, Running, evaluates, launch, microphone_file, watched
-from tests.browser.scripted import address, conversation, play, show
+from tests.browser.scripted import address, caption, conversation, play, show
 from tests.conftest import Recording
 
 pytestmark = pytest.mark.browser
 
 AUDIBLE = 0.003
 PHONE = {"width": 390, "height": 844}
+LANGUAGES = ["en", "es", "ja", "pt"]
 
 
 @pytest.fixture(scope="module")
@@ -137,29 +139,75 @@ def test_overlay_obeys_its_parameters(server: Running, browser: Browser) -> None
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgba(0, 0, 0, 0)"
 
 
-def test_what_was_said_goes_on_where_it_is_looked_at(server: Running, browser: Browser) -> None:
+def knowing(page: Page, **facts: Any) -> None:
+    """The server says of itself what a test needs."""
+    page.route(
+        "**/api/info", lambda route: route.fulfill(json={**route.fetch().json(), "languages": LANGUAGES, **facts})
+    )
+
+
+def test_two_people_know_before_they_begin_where_llama_is_alone(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        knowing(page, pairs={"en": ["pt", "es"], "pt": ["en"], "es": ["en"]}, alone={"pt": ["en"]})
+        play(page, [], "host")
+        page.goto(address(server, "talk"))
+        page.select_option("#mine", "en")
+        page.select_option("#theirs", "pt")
+        page.get_by_text("Only Llama translates between these languages").wait_for()
+        page.select_option("#theirs", "es")
+        page.get_by_text("Only Llama translates").wait_for(state="detached")
+
+
+def test_two_people_know_before_they_begin_what_is_not_translated(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        knowing(page, pairs={"en": ["pt", "es"], "es": ["en"]})
+        play(page, [], "host")
+        page.goto(address(server, "talk"))
+        page.select_option("#mine", "en")
+        page.select_option("#theirs", "pt")
+        page.get_by_text("Português is not translated into English here").wait_for()
+        page.get_by_label("A phone each").check()
+        page.get_by_text("is not translated into").wait_for(state="detached")
+        page.get_by_label("One phone for both").check()
+        page.get_by_text("Português is not translated into English here").wait_for()
+        page.select_option("#theirs", "es")
+        page.get_by_text("is not translated into").wait_for(state="detached")
+
+
+@pytest.mark.parametrize("name", ["listen", "talk"])
+def test_language_that_is_not_served_is_named_and_no_retry_is_promised(
+    server: Running, browser: Browser, name: str
+) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        knowing(page, pairs={})  # an older server says nothing of its pairs
+        script = show(page, server, name)
+        if name == "talk":
+            script.say(*conversation())
+        trouble = {"type": "trouble", "channel": 1, "stage": "translate", "language": "ja", "code": "language-unserved"}
+        script.say(trouble)
+        page.get_by_text("English is not translated into 日本語 here").wait_for()
+        assert page.get_by_text("tried again").count() == 0
+
+
+def test_what_was_said_goes_on_while_it_is_being_read(server: Running, browser: Browser) -> None:
     with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
         page = pages.page()
         script = show(page, server, "talk")
-        page.click("#phrases")
         script.say(*conversation())
-        page.locator("dialog .history", has_text="convés").or_(
-            page.locator("dialog .history", has_text="harbour")
-        ).wait_for()
-
-
-def test_pair_that_only_llama_translates_is_told_before_it_is_begun(server: Running, browser: Browser) -> None:
-    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
-        page = pages.page()
-
-        def answer(route: Route) -> None:
-            route.fulfill(json={**route.fetch().json(), "languages": ["en", "pt", "ja"], "alone": {"ja": ["pt"]}})
-
-        page.route("**/api/info", answer)
-        play(page, [], "host")
-        page.goto(address(server, "talk"))
-        page.select_option("#mine", "pt")
-        page.select_option("#theirs", "ja")
-        page.get_by_text("Only Llama translates between these two languages").wait_for()
-        page.select_option("#theirs", "en")
-        page.get_by_text("Only Llama translates between these two languages").wait_for(state="detached")
+        page.click("#phrases")
+        page.locator("dialog").get_by_text("Guarde a passagem").wait_for()
+        for n in range(5, 25):
+            script.say(
+                caption(500 + 2 * n, n, f" Frase {n}."), caption(501 + 2 * n, n, f" Phrase {n}.", "en", same=True)
+            )
+        page.locator("dialog").get_by_text("Phrase 24.").wait_for()
+        end = "(box => box.scrollHeight - box.scrollTop - box.clientHeight)(document.querySelector('.phrases'))"
+        evaluates(page, f"{end} < 2")
+        page.evaluate("document.querySelector('.phrases').scrollTop = 0")
+        page.wait_for_timeout(200)
+        script.say(caption(700, 30, " Outra.", "pt"), caption(701, 30, " Another.", "en", same=True))
+        page.locator("dialog").get_by_text("Another.").wait_for(state="attached")
+        assert page.evaluate("document.querySelector('.phrases').scrollTop") == 0, "it is being read"

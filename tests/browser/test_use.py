@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.conftest import Running, evaluates, watched
-from tests.browser.scripted import PAGES, SIZES, address, conversation, play, show
+from tests.browser.scripted import BEFORE, PAGES, SIZES, address, conversation, play, prepare, show
 
 pytestmark = pytest.mark.browser
 
@@ -30,6 +30,16 @@ def test_everything_is_large_enough_to_press(server: Running, browser: Browser, 
         page = pages.page()
         show(page, server, name)
         assert page.evaluate(SMALL) == []
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_everything_before_a_session_is_large_enough_to_press(server: Running, browser: Browser, name: str) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        prepare(page, server, name)
+        assert page.evaluate(SMALL) == []
+        page.set_viewport_size({"width": 320, "height": 568})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
 
 
 @pytest.mark.parametrize("locale", ["en", "pt", "ja"])
@@ -102,6 +112,21 @@ def test_app_without_microphone_says_which_browser_has_one(server: Running, brow
         play(page, [], "host")
         page.goto(address(server, "speak"))
         page.get_by_text("This app's built-in browser has no microphone").wait_for()
+
+
+@pytest.mark.parametrize("name", ["listen", "speak", "talk"])
+def test_screen_stays_on_again_when_the_page_comes_back(server: Running, browser: Browser, name: str) -> None:
+    """A browser lets go of the lock whenever the page is hidden."""
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        pages.context.add_init_script(COUNT_LOCKS)
+        page = pages.page()
+        show(page, server, name)
+        evaluates(page, "window.locks.length === 1")
+        page.evaluate("Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true })")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        page.evaluate("Object.defineProperty(document, 'visibilityState', { value: 'visible', configurable: true })")
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        evaluates(page, "window.locks.length === 2")
 
 
 @pytest.mark.parametrize("name", ["listen", "speak", "talk"])

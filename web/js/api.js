@@ -1,16 +1,25 @@
 // The few things that are asked over HTTP: what the server can do, a new room, the recording.
 
-/** @typedef {{address: string, languages: string[], voices: string[], sources: string[], alone: Record<string, string[]>, demo: {language: string} | null}} Info */
+const RETRY_S = 5; // where the server does not say
+
+/** @typedef {{address: string, languages: string[], voices: string[], sources: string[], pairs: Record<string, string[]>, alone: Record<string, string[]>, demo: {language: string} | null}} Info */
 
 /** @type {Info} */
-const UNKNOWN = { address: "", languages: ["en", "pt", "ja", "es", "fr", "de"], voices: [], sources: [], alone: {}, demo: { language: "en" } };
+const UNKNOWN = { address: "", languages: ["en", "pt", "ja", "es", "fr", "de"], voices: [], sources: [], pairs: {}, alone: {}, demo: { language: "en" } };
 
-/** Why a request did not succeed: `code` is the server's, `busy` where it is full, `server` where nothing answered. */
+/**
+ * Why a request did not succeed: `code` is the server's, `busy` where it is refused for now and may be asked for again
+ * after `retryMs`, `server` where nothing answered.
+ */
 export class ApiError extends Error {
-  /** @param {string} code */
-  constructor(code) {
+  /**
+   * @param {string} code
+   * @param {number} [retryMs]
+   */
+  constructor(code, retryMs = 0) {
     super(code);
     this.code = code;
+    this.retryMs = retryMs;
   }
 }
 
@@ -47,14 +56,15 @@ export async function qr(text) {
  * @param {string} format
  * @param {string} language
  * @param {string} code of the room, where it has one
+ * @returns {Promise<{text: string, cut: boolean}>}
  */
 export async function transcript(token, format, language, code) {
   const query = new URLSearchParams({ format, language });
-  const answer = await request("GET", `api/transcript?${query}`, undefined, {
+  const response = await request("GET", `api/transcript?${query}`, undefined, {
     authorization: `Bearer ${token}`,
     ...(code ? { "room-code": encodeURIComponent(code) } : {}),
   });
-  return { text: await answer.text(), cut: answer.headers.has("transcript-cut") };
+  return { text: await response.text(), cut: response.headers.get("transcript-cut") === "1" };
 }
 
 /**
@@ -83,7 +93,7 @@ async function request(method, path, body, headers = {}) {
     throw new ApiError("server");
   }
   if (response.ok) return response;
-  if (response.status === 429 || response.status === 503) throw new ApiError("busy");
+  if (response.status === 429 || response.status === 503) throw new ApiError("busy", 1000 * (Number(response.headers.get("retry-after")) || RETRY_S));
   const { code } = await response.json().catch(() => ({}));
   throw new ApiError(typeof code === "string" ? code : "server");
 }

@@ -3,13 +3,13 @@
 (function () {
   "use strict";
   var shown = false;
-  /** @type {Record<string, [string, string, string]>} by language: what happened, a file that is missing, an old browser */
+  /** @type {Record<string, string>} */
   var words = {
-    en: ["This page could not start. Please reload it, or use a current Chrome, Firefox, Safari or Edge.", "A file of the page did not load.", "This browser is too old for the page."],
-    pt: ["A página não pôde começar. Recarregue-a, ou use um Chrome, Firefox, Safari ou Edge atual.", "Um arquivo da página não carregou.", "Este navegador é antigo demais para a página."],
-    ja: ["ページを開始できませんでした。再読み込みするか、最新のChrome、Firefox、Safari、Edgeをお使いください。", "ページのファイルを読み込めませんでした。", "このブラウザーは古すぎます。"],
+    en: "This page could not start. Please reload it, or use a current Chrome, Firefox, Safari or Edge.",
+    pt: "Esta página não conseguiu iniciar. Recarregue-a, ou use um Chrome, Firefox, Safari ou Edge atual.",
+    ja: "ページを開始できませんでした。再読み込みするか、新しい Chrome、Firefox、Safari、Edge をお使いください。",
   };
-  var said = words[(navigator.language || "en").slice(0, 2)] || words.en;
+  var language = String(navigator.language || "en").slice(0, 2).toLowerCase();
   /** @param {string} detail */
   function fail(detail) {
     var main = document.getElementById("app");
@@ -19,7 +19,8 @@
     box.className = "notice danger";
     box.setAttribute("role", "alert");
     var title = document.createElement("p");
-    title.textContent = said[0];
+    title.lang = words[language] ? language : "en";
+    title.textContent = words[title.lang] || "";
     var reason = document.createElement("p");
     reason.className = "quiet";
     reason.textContent = detail;
@@ -28,10 +29,10 @@
     main.appendChild(box);
   }
   window.addEventListener("error", function (event) {
-    fail(event.message || said[1]);
+    fail(event.message || "A file of the page did not load.");
   }, true);
   window.addEventListener("unhandledrejection", function (event) {
     fail(String(event.reason && event.reason.message ? event.reason.message : event.reason));
   });
-  if (!("noModule" in HTMLScriptElement.prototype)) fail(said[2]);
+  if (!("noModule" in HTMLScriptElement.prototype)) fail("This browser is too old for the page.");
 })();

@@ -39,9 +39,6 @@ export class Connection {
     this.epoch = "";
     this.sequence = 0;
     this.welcomed = false;
-    /** what was handed on before is no longer on the server, or it is another server */
-    this.forgotten = false;
-    this._resuming = false;
     this.finished = false; // nothing more can come: the end of the socket is the end
     /** half of a round trip, ms: the smallest of the last few */
     this.oneWay = 0;
@@ -119,7 +116,6 @@ export class Connection {
       clearTimeout(limit);
       this._heardAt = performance.now();
       const known = this.epoch && this._wantPing === 0;
-      this._resuming = Boolean(known);
       socket.send(
         JSON.stringify({
           type: "hello",
@@ -155,7 +151,6 @@ export class Connection {
     if (message.type === "pong") return this._pong(message.id);
     if (message.type === "welcome") {
       const same = message.epoch === this.epoch;
-      this.forgotten = this.epoch !== "" && (!same || (this._resuming && !message.recovered));
       if (!same || !message.recovered) this.sequence = 0;
       this.epoch = message.epoch;
       this.welcomed = true;

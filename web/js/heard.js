@@ -18,7 +18,9 @@ export class Heard {
     this.log = h("div", { role: "log", "aria-label": label });
     this.tail = h("span", { class: "tentative", "aria-hidden": "true" });
     this.empty = h("p", { class: "quiet" }, nothing);
-    this.element = h("div", { class: "transcript", tabindex: "0", role: "region", "aria-label": label }, this.log, this.empty);
+    this._flowing = h("div", { class: "flowing" }, this.log, this.tail);
+    // The tail goes on in the last line, but outside the log: what may still change is not read aloud.
+    this.element = h("div", { class: "transcript", tabindex: "0", role: "region", "aria-label": label }, this._flowing, this.empty);
     /** @type {Map<number, number>} words of a channel that are written */
     this._written = new Map();
     /** @type {{channel: number, element: HTMLElement, text: Text} | null} the last paragraph */
@@ -37,9 +39,8 @@ export class Heard {
       this._written.set(number, words.length);
     }
     const open = [...channels.keys()].map((number) => this.captions.sourceTail(number)).join("");
-    if (open && !this._last) this._begin(0, "");
     if (this.tail.textContent !== open) this.tail.textContent = open;
-    this.empty.hidden = this._last !== null;
+    this.empty.hidden = this._last !== null || open !== "";
     if (following) this.element.scrollTop = this.element.scrollHeight;
   }
 
@@ -52,7 +53,10 @@ export class Heard {
     const ended = last && last.text.data && (last.channel !== channel || (last.text.data.length > LONG && STOP.test(last.text.data)));
     if (!last || ended) this._begin(channel, word.language);
     const { text, element } = /** @type {NonNullable<typeof last>} */ (this._last);
-    if (!text.data) Object.assign(element, { lang: word.language, dir: direction(word.language) });
+    if (!text.data) {
+      Object.assign(element, { lang: word.language, dir: direction(word.language) });
+      this._flowing.dir = element.dir;
+    }
     text.appendData(text.data ? word.text : word.text.trimStart());
     /** @type {NonNullable<typeof last>} */ (this._last).channel = channel;
   }
@@ -63,7 +67,7 @@ export class Heard {
    */
   _begin(channel, language) {
     const text = document.createTextNode("");
-    const element = h("p", { class: "heard", lang: language, dir: direction(language) }, text, this.tail);
+    const element = h("p", { class: "heard", lang: language, dir: direction(language) }, text);
     this._last = { channel, element, text };
     this.log.append(element);
   }

@@ -21,6 +21,8 @@ export class Host {
     this.element = h("div", { id: "host" });
     /** @type {Links | null} */
     this.links = null;
+    /** the sheet that shows the speakers' link, while it is open */
+    this._speakers = () => {};
   }
 
   /** @param {Links} links */
@@ -30,6 +32,8 @@ export class Host {
     if (before?.listener !== links.listener) this._invite(links);
     if (!before) fill(this.element, this._menu());
     else if (before.listener !== links.listener) this.room.tell("links", "speak.new-link.done", { passing: true });
+    else if (before.speaker !== links.speaker) this.room.tell("links", "speak.new-speaker-link.done", { passing: true });
+    this._speakers();
   }
 
   /** @param {Links} links */
@@ -51,7 +55,7 @@ export class Host {
         "div",
         { class: "stack" },
         button(t("speak.overlay"), () => this._overlay(), { icon: "text", id: "overlay" }),
-        button(t("speak.co-speaker"), () => this._coSpeaker(), { icon: "people" }),
+        button(t("speak.co-speaker"), () => this._coSpeaker(), { icon: "people", id: "co-speaker" }),
         button(t("speak.new-link"), () => this.room.connection.send({ type: "rotate", role: "listener" }), { icon: "repeat", id: "new-link" }),
         h("p", { class: "quiet" }, t("speak.new-link.note")),
         button(t("speak.end-room"), () => this._end(), { icon: "close", class: "danger", id: "end-room" }),
@@ -61,18 +65,19 @@ export class Host {
 
   _coSpeaker() {
     const invite = h("div", null);
-    const show = () => fill(invite, invitation(shared(this.address, "speak", this.links?.speaker ?? ""), t("speak.co-speaker.note")));
-    const replace = button(t("speak.new-speaker-link"), () => {
-      const before = this.links?.speaker;
-      this.room.connection.send({ type: "rotate", role: "speaker" });
-      const waiting = setInterval(() => {
-        if (this.links?.speaker === before && invite.isConnected) return;
-        clearInterval(waiting);
-        show();
-      }, 100);
-    }, { icon: "repeat", id: "new-speaker-link" });
-    show();
-    sheet(t("speak.co-speaker"), t("close"), invite, replace, h("p", { class: "quiet" }, t("speak.new-link.note")));
+    const done = h("p", { class: "notice", role: "status" }, t("speak.new-speaker-link.done"));
+    let shown = "";
+    this._speakers = () => {
+      const speaker = this.links?.speaker ?? "";
+      if (speaker === shown) return;
+      done.hidden = shown === "";
+      shown = speaker;
+      fill(invite, invitation(shared(this.address, "speak", speaker), t("speak.co-speaker.note")));
+    };
+    this._speakers();
+    const replace = button(t("speak.new-speaker-link"), () => this.room.connection.send({ type: "rotate", role: "speaker" }), { icon: "repeat", id: "new-speaker-link" });
+    const dialog = sheet(t("speak.co-speaker"), t("close"), done, invite, replace, h("p", { class: "quiet" }, t("speak.new-speaker-link.note")));
+    dialog.addEventListener("close", () => (this._speakers = () => {}));
   }
 
   /** The overlay's address, put together; it is for a machine, so its choices are in it. */
@@ -84,7 +89,7 @@ export class Host {
       lines: "2",
       position: "bottom",
       align: "left",
-      stay: "15",
+      fade: "10",
       shade: "1",
     };
     const address = h("input", { type: "text", readonly: true, id: "overlay-link", "aria-label": t("speak.overlay"), onfocus: () => address.select() });
@@ -108,7 +113,7 @@ export class Host {
       choice(t("overlay.lines"), ["1", "2", "3"].map((n) => /** @type {[string, string]} */ ([n, n])), options.lines, set("lines")),
       choice(t("overlay.position"), [["bottom", t("overlay.bottom")], ["top", t("overlay.top")]], options.position, set("position")),
       choice(t("overlay.align"), [["left", t("overlay.left")], ["center", t("overlay.center")]], options.align, set("align")),
-      choice(t("overlay.stay"), [["5", "5 s"], ["15", "15 s"], ["60", "60 s"], ["0", t("overlay.stay.always")]], options.stay, set("stay")),
+      choice(t("overlay.fade"), [...["5", "10", "20"].map((s) => /** @type {[string, string]} */ ([s, t("overlay.fade.s", { s })])), ["0", t("overlay.fade.never")]], options.fade, set("fade")),
       toggle(t("overlay.shade"), true, (on) => set("shade")(on ? "1" : "0")),
       h("div", { class: "row" }, address, button(t("copy"), () => void navigator.clipboard?.writeText(address.value), { icon: "link" }), open),
     );

@@ -1,6 +1,6 @@
 // A link for other people: as a code to scan, to copy and to share.
 
-import { qr } from "./api.js";
+import { ApiError, qr } from "./api.js";
 import { button, h } from "./dom.js";
 import { t } from "./i18n/index.js";
 
@@ -10,7 +10,15 @@ import { t } from "./i18n/index.js";
  */
 export function invitation({ url, local }, note) {
   const image = h("img", { class: "qr", alt: t("speak.invite"), width: 240, height: 240 });
-  qr(url).then((address) => (image.src = address), () => (image.hidden = true));
+  const draw = () =>
+    qr(url).then((address) => {
+      image.src = address;
+      image.hidden = false;
+    }, (error) => {
+      image.hidden = true;
+      if (error instanceof ApiError && error.code === "busy") setTimeout(() => image.isConnected && void draw(), error.retryMs);
+    });
+  void draw();
   const copy = button(t("copy"), async () => {
     await navigator.clipboard?.writeText(url);
     const text = copy.querySelector("span");

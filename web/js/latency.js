@@ -13,8 +13,8 @@ export class LatencyPanel {
   constructor() {
     /** @type {Bar[]} */
     this.bars = [];
-    /** @type {Map<string, number>} ms that the speech of a clause waited, which may be known before the clause's times */
-    this._waits = new Map();
+    /** @type {Map<string, number>} ms that the speech of a clause waited here; it may sound before its bar is known */
+    this._played = new Map();
     this.element = h("div", { class: "latency" });
     this.draw();
   }
@@ -31,20 +31,20 @@ export class LatencyPanel {
       stages[known] = (stages[known] ?? 0) + ms;
     }
     const key = `${lag.channel}/${lag.segment}/${lag.language}`;
-    const wait = this._waits.get(key);
-    if (wait !== undefined) stages.play = wait;
+    const play = this._played.get(key);
+    if (play !== undefined) stages.play = play;
     this.bars = [...this.bars.filter((bar) => bar.key !== key), { key, stages, misses: lag.misses ?? [] }].slice(-KEPT);
     this.draw();
   }
 
   /**
-   * How long speech waited here before it sounded.
+   * How long a clause's speech waited here before it sounded, from its first frame on.
    * @param {string} key
    * @param {number} ms
    */
   played(key, ms) {
-    this._waits.set(key, ms);
-    if (this._waits.size > 4 * KEPT) this._waits.delete([...this._waits.keys()][0] ?? "");
+    this._played.set(key, ms);
+    for (const old of [...this._played.keys()].slice(0, -4 * KEPT)) this._played.delete(old);
     const bar = this.bars.find((candidate) => candidate.key === key);
     if (!bar) return;
     bar.stages.play = ms;

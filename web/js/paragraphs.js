@@ -14,10 +14,12 @@ export class Paragraphs {
   /**
    * @param {Captions} captions
    * @param {string} language
+   * @param {number} [after] only segments that were begun after this message of the log
    */
-  constructor(captions, language) {
+  constructor(captions, language, after = 0) {
     this.captions = captions;
     this.language = language;
+    this.after = after;
     /** @type {Map<string, boolean>} segment begins a paragraph */
     this._begins = new Map();
     /** @type {Segment[][]} paragraphs that change only with the captions' revision */
@@ -38,7 +40,7 @@ export class Paragraphs {
     const open = [];
     for (let at = this._next; at < segments.length; at += 1) {
       const segment = /** @type {Segment} */ (segments[at]);
-      if (!segment.texts.get(this.language)?.text.trim()) continue;
+      if (segment.order <= this.after || !segment.texts.get(this.language)?.text.trim()) continue;
       const last = open.at(-1);
       const before = last?.paragraph ?? this._settled.at(-1);
       if (!last || !before || this._isFirst(segment, before)) open.push({ paragraph: [segment], end: at + 1 });

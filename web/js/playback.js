@@ -85,12 +85,15 @@ export class Playback {
     if (this.context) this._gain?.gain.setTargetAtTime(volume, this.context.currentTime, 0.03);
   }
 
+  /** From the player to the loudspeaker, ms, as far as the browser says. */
+  get deviceMs() {
+    const { baseLatency = 0, outputLatency = 0 } = this.context ?? {};
+    return 1000 * (baseLatency + outputLatency);
+  }
+
   /** Root mean square of what sounds just now. */
   get energy() {
-    if (!this.analyser) return 0;
-    const block = new Float32Array(this.analyser.fftSize);
-    this.analyser.getFloatTimeDomainData(block);
-    return Math.sqrt(block.reduce((sum, value) => sum + value * value, 0) / block.length);
+    return energy(this.analyser);
   }
 
   /**
@@ -170,6 +173,14 @@ export class Playback {
       this.handlers.progress?.(message);
     }
   }
+}
+
+/** Root mean square of what passes just now. @param {AnalyserNode | null} analyser */
+export function energy(analyser) {
+  if (!analyser) return 0;
+  const block = new Float32Array(analyser.fftSize);
+  analyser.getFloatTimeDomainData(block);
+  return Math.sqrt(block.reduce((sum, value) => sum + value * value, 0) / block.length);
 }
 
 /** 16-bit little-endian to floats. @param {Uint8Array} bytes */

@@ -32,7 +32,7 @@ export const SAMPLE_RATE = 16000; // Hz, of the uplink
 
 /** Why the server closed the socket. */
 export const CLOSE = /** @type {const} */ ({
-  large: 1009,
+  oversized: 1009,
   malformed: 4400,
   unauthorised: 4401,
   code: 4402,
@@ -46,7 +46,7 @@ export const CLOSE = /** @type {const} */ ({
 });
 
 /** @type {ReadonlySet<number>} */
-const FINAL = new Set([CLOSE.large, CLOSE.malformed, CLOSE.unauthorised, CLOSE.code, CLOSE.forbidden, CLOSE.ended, CLOSE.guesses, CLOSE.version, CLOSE.flood]);
+const FINAL = new Set([CLOSE.oversized, CLOSE.malformed, CLOSE.unauthorised, CLOSE.code, CLOSE.forbidden, CLOSE.ended, CLOSE.guesses, CLOSE.version, CLOSE.flood]);
 
 /** @param {number} code */
 export const retries = (code) => !FINAL.has(code);

@@ -27,6 +27,7 @@ export class Roll {
     new ResizeObserver(() => this._wrapped()).observe(this.element);
     this.language = "";
     this.paragraphs = new Paragraphs(captions, "");
+    this._after = 0;
     /** @type {Map<string, {element: HTMLElement, done: Text, open: HTMLElement}>} by first segment */
     this._shown = new Map();
     this._offset = 0;
@@ -42,7 +43,7 @@ export class Roll {
   /** @param {string} language */
   show(language) {
     this.language = language;
-    this.paragraphs = new Paragraphs(this.captions, language);
+    this.paragraphs = new Paragraphs(this.captions, language, this._after);
     this.flow.lang = language;
     this.flow.dir = direction(language);
     this._shown.clear();
@@ -50,6 +51,13 @@ export class Roll {
     this._move(0);
     this._opening = true;
     this.update();
+  }
+
+  /** Begin anew behind what is complete now; `complete` false: with everything. @param {boolean} [complete] */
+  begin(complete = true) {
+    const done = complete ? this.captions.segments.findLast((segment) => segment.texts.get(this.language)?.final) : undefined;
+    this._after = done?.order ?? 0;
+    this.show(this.language);
   }
 
   /** Lines end elsewhere now. */

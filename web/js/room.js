@@ -5,6 +5,7 @@ import { Connection } from "./connection.js";
 import { Delay } from "./delay.js";
 import { button, fill, h } from "./dom.js";
 import { seconds, t } from "./i18n/index.js";
+import { nativeName } from "./languages.js";
 import { CLOSE } from "./protocol.js";
 
 /** @typedef {import("./i18n/index.js").Key} Key */
@@ -51,7 +52,7 @@ const REASONS = {
   [CLOSE.version]: "error.version",
   [CLOSE.flood]: "error.flood",
   [CLOSE.malformed]: "error.protocol",
-  [CLOSE.large]: "error.protocol",
+  [CLOSE.oversized]: "error.protocol",
 };
 
 /** @type {Record<string, Key>} by stage */
@@ -68,15 +69,9 @@ const REFUSALS = {
   "unknown-language": "error.language",
   "too-many-languages": "error.languages",
   "too-many-channels": "error.channels",
-  busy: "error.busy",
+  busy: "error.busy-speaker",
   "host-only": "error.role",
 };
-
-/** @param {import("./protocol.js").Trouble} message @returns {Key} */
-function trouble({ stage, code, replaced }) {
-  if (code === "language-unserved") return "trouble.unserved";
-  return replaced ? "trouble.replaced" : TROUBLES[stage] ?? "error.engine";
-}
 
 export class Room {
   /**
@@ -98,6 +93,9 @@ export class Room {
     this.demo = false;
     /** s that the text is kept after the end */
     this.keep = 0;
+    /** the beginning of what was said is not in this page, because the server no longer keeps it */
+    this.cut = false;
+    this._epoch = "";
     this._lateClauses = 0;
     this._wasOpen = false;
     /** @type {Map<string, number>} notices that go by themselves */
@@ -134,18 +132,11 @@ export class Room {
       case "closed":
         if (message.code !== "end") this.tell("engine", "error.engine", { detail: message.code });
         break;
-      case "started":
-        this.untell("refused");
-        break;
       case "refused":
         this.tell("refused", REFUSALS[message.code] ?? "error.engine");
         break;
       case "trouble":
-        this.tell(
-          `trouble ${message.stage}`,
-          trouble(message),
-          { detail: message.code, passing: true },
-        );
+        this._trouble(message);
         break;
       case "lag":
         this.delay.capture = message.stages.capture ?? 0;
@@ -156,6 +147,18 @@ export class Room {
     this.handlers.message?.(message);
   }
 
+  /** @param {import("./protocol.js").Trouble} message */
+  _trouble({ stage, language, channel, code, replaced }) {
+    if (code === "language-unserved") {
+      if (this.told("unserved")) return;
+      const { words, language: spoken } = this.captions.channels.get(channel) ?? { words: [], language: "" };
+      const from = words.at(-1)?.language ?? spoken;
+      const values = { from: from && from !== "auto" ? nativeName(from) : t("trouble.unserved.this"), to: nativeName(language) };
+      return this.tell(`trouble ${stage} ${language}`, "trouble.unserved", { values, passing: true });
+    }
+    this.tell(`trouble ${stage}`, replaced ? "trouble.replaced" : TROUBLES[stage] ?? "error.engine", { detail: code, passing: true });
+  }
+
   /** Whether a message of the log happens now; others come as history. @param {{sequence: number}} message */
   isLive(message) {
     return message.sequence > this._newest;
@@ -163,20 +166,24 @@ export class Room {
 
   /** @param {import("./protocol.js").Welcome} message */
   _welcome(message) {
-    const hadText = this.captions.seen.size > 0;
+    // Only of another log is anything gone that we had, apart from a beginning that was cut: what is kept comes again.
+    const gone = this.captions.seen.size > 0 && this._epoch !== message.epoch;
+    this._epoch = message.epoch;
     if (!message.recovered) {
       this.captions.clear();
       this.delay.clear();
+      this.cut = message.cut ?? false;
     }
     this._newest = message.sequence;
     this.languages = message.languages;
     this.role = message.role;
     this.demo = message.demo;
     this.keep = message.keep_s;
-    if (this._wasOpen) this.tell("connection", hadText && this.connection.forgotten ? "gap" : "back", { passing: true });
+    if (this.cut) this.tell("cut", "cut");
+    else this.untell("cut");
+    if (this._wasOpen && (gone || !this.cut)) this.tell("connection", gone ? "gap" : "back", { passing: true });
     else this.untell("connection");
     this._wasOpen = true;
-    if (message.cut && !message.recovered) this.tell("cut", "cut", { passing: true });
   }
 
   /** @param {string} code */

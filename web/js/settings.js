@@ -1,5 +1,6 @@
 // Sheets that several pages open: text and colours, saving the text.
 
+import { ApiError } from "./api.js";
 import { button, choice, fill, h, icon, select, sheet, toggle } from "./dom.js";
 import { hours, t } from "./i18n/index.js";
 import { nativeName } from "./languages.js";
@@ -59,14 +60,16 @@ export function openSave(room, language, { languages = [], remote } = {}) {
   const save = async (/** @type {import("./transcript.js").Format} */ format) => {
     const local = which === "target" || which === "source" || which === "both" ? which : null;
     try {
-      const { text, cut } = local || !remote ? { text: write(format, lines(captions, language, local ?? "target")), cut: false } : await remote(format, which);
-      if (cut) room.tell("cut", "cut", { passing: true });
+      const { text, cut } = local ? { text: write(format, lines(captions, language, local)), cut: room.cut } : (await remote?.(format, which)) ?? { text: "", cut: false };
+      beginning.hidden = !cut;
       const stamp = new Date().toISOString().slice(0, 16).replace(/[:T]/g, "-");
       download(`tsuyaku-${stamp}${local ? "" : `-${which}`}.${format}`, text);
-    } catch {
-      room.tell("save", "error.server", { danger: true, passing: true });
+    } catch (error) {
+      room.tell("save", error instanceof ApiError && error.code === "busy" ? "error.later" : "error.server", { danger: true, passing: true });
     }
   };
+  const beginning = h("p", { class: "notice", role: "status" }, t("cut.file"));
+  beginning.hidden = !room.cut;
   /** @type {import("./transcript.js").Format[]} */
   const formats = ["txt", "srt", "vtt", "json"];
   if (!choices.length) return sheet(t("save"), t("close"), h("p", { class: "quiet" }, t("save.none")));
@@ -75,6 +78,7 @@ export function openSave(room, language, { languages = [], remote } = {}) {
     t("close"),
     choices.length > 1 ? choice(t("save.languages"), choices, which, (value) => (which = value)) : null,
     h("div", { class: "formats" }, formats.map((format) => button(format.toUpperCase(), () => void save(format), { icon: "save" }))),
+    beginning,
     h("p", { class: "quiet" }, room.keep ? t("kept.hours", { h: hours(room.keep) }) : t("kept")),
   );
 }

@@ -1,20 +1,23 @@
 // Where the sound comes from: a microphone, and which one; a tab or the screen; a file.
 
-import { microphones } from "./capture.js";
-import { choice, fill, h, select } from "./dom.js";
+import { askForMicrophones, CaptureError, microphones } from "./capture.js";
+import { button, choice, fill, h, select } from "./dom.js";
 import { t } from "./i18n/index.js";
 
 export class SourcePicker {
-  constructor() {
+  /**
+   * @param {{picked: (device: string) => void, failed: (error: CaptureError) => void}} handlers `picked`: another
+   * microphone was chosen, "" the usual one
+   */
+  constructor(handlers) {
+    this._handlers = handlers;
     /** @type {"microphone" | "tab" | "file"} */
     this.kind = "microphone";
     this._device = "";
     /** @type {File | null} */
     this._file = null;
-    /** which microphone, where there are several */
-    this.devices = h("div", null);
-    /** @type {(device: string) => void} */
-    this.changed = () => {};
+    /** the choice of a microphone, to be shown by itself while one is heard */
+    this.devices = h("div", { class: "devices" });
     this._chooser = h("input", {
       type: "file",
       accept: "audio/*,video/*",
@@ -45,24 +48,38 @@ export class SourcePicker {
     return null;
   }
 
-  /** Back where one is chosen before speaking. */
-  reset() {
-    this.element.insertBefore(this.devices, this._chooser);
+  /** Microphones have names only once one was granted, and come and go. */
+  async refresh() {
+    const { named, devices } = await microphones();
+    if (!devices.some(({ deviceId }) => deviceId === this._device)) this._device = "";
+    if (!named) return fill(this.devices, "mediaDevices" in navigator ? button(t("speak.device.find"), () => void this._find(), { icon: "mic", id: "find-devices" }) : null);
+    if (devices.length < 2) return fill(this.devices);
+    /** @type {[string, string][]} */
+    const names = [["", t("speak.device.default")]];
+    devices.forEach(({ deviceId, label }, i) => names.push([deviceId, label || `${t("speak.device")} ${i + 1}`]));
+    fill(this.devices, select(t("speak.device"), names, this._device, (value) => this._choose(value), { id: "device" }));
+  }
+
+  /** @param {string} device */
+  _choose(device) {
+    this._device = device;
+    this._handlers.picked(device);
+  }
+
+  /** What was chosen could not be had. @param {string} device that is still heard */
+  keep(device) {
+    this._device = device;
     void this.refresh();
   }
 
-  /** Microphones have names only once one was granted, and come and go. */
-  async refresh() {
-    const found = await microphones();
-    if (!found.some(({ deviceId }) => deviceId === this._device)) this._device = "";
-    if (found.length < 2) return fill(this.devices);
-    /** @type {[string, string][]} */
-    const names = [["", t("speak.device.default")]];
-    found.forEach(({ deviceId, label }, i) => names.push([deviceId, label || `${t("speak.device")} ${i + 1}`]));
-    fill(this.devices, select(t("speak.device"), names, this._device, (value) => {
-      this._device = value;
-      this.changed(value);
-    }, { id: "device" }));
+  async _find() {
+    try {
+      await askForMicrophones();
+    } catch (error) {
+      this._handlers.failed(error instanceof CaptureError ? error : new CaptureError("capture-failed"));
+    }
+    await this.refresh();
+    this.devices.querySelector("select")?.focus();
   }
 
   _show() {

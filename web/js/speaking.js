@@ -5,10 +5,13 @@ import { opusEncodes } from "./opus.js";
 import { SAMPLE_RATE } from "./protocol.js";
 import { Uplink } from "./uplink.js";
 
-const RETRY_MS = 5000; // until a server that was full is asked for a channel again
 const SILENCE = 1.5 * SAMPLE_RATE; // sent when a pause begins, so that what was said is completed
 const opus = await opusEncodes();
 const KEY = "tsuyaku channel";
+const FIRST_RETRY_MS = 2000;
+const LONGEST_RETRY_MS = 15_000;
+/** Refusals of a `start` that the same `start` would get again. */
+const LASTING = new Set(["too-many-channels", "unknown-language"]);
 
 /**
  * The same name for a channel after a reload, so that it goes on instead of beginning anew.
@@ -28,7 +31,8 @@ export class Speaking {
   /**
    * @param {import("./connection.js").Connection} connection
    * @param {{level?: (rms: number, peak: number) => void, ended?: () => void, interrupted?: (now: boolean) => void,
-   *   closed?: () => void}} handlers `closed`: the server takes no more of what is said, and nobody here had stopped
+   *   refused?: () => void, opened?: () => void, closed?: (which: string) => void}} handlers
+   * `closed`: the server has ended a channel into which we still speak; `refused`: the server opens no channel for us, and will not; `opened`: it has opened one
    */
   constructor(connection, handlers) {
     this.connection = connection;
@@ -45,6 +49,7 @@ export class Speaking {
     });
     this.running = false;
     this._retry = 0;
+    this._refusals = 0; // since a channel was opened
   }
 
   /** @param {import("./capture.js").SourceChoice} source */
@@ -54,10 +59,10 @@ export class Speaking {
     this.running = true;
   }
 
-  /** Another microphone, without a break. @param {string} device */
-  async change(device) {
-    await this.capture.change(device);
-    this.connection.captureMs = this.capture.delayMs;
+  /** Another source from now on, without a gap. Raises `CaptureError`. @param {import("./capture.js").SourceChoice} source */
+  async change(source) {
+    await this.capture.change(source);
+    if (this.running) this.connection.captureMs = this.capture.delayMs;
   }
 
   /**
@@ -93,28 +98,38 @@ export class Speaking {
   /** @param {import("./protocol.js").ServerMessage} message */
   take(message) {
     if (message.type === "welcome") for (const { uplink } of this.channels.values()) uplink.start();
+    if (message.type === "refused") this._refused(message.code);
     for (const [which, { uplink, forget }] of this.channels) {
-      if (message.type === "started" && message.key === uplink.request.key) uplink.started(message);
+      if (message.type === "started" && message.key === uplink.request.key) {
+        this._refusals = 0;
+        uplink.started(message);
+        this.handlers.opened?.();
+      }
       else if (message.type === "confirmed" && message.channel === uplink.channel) uplink.confirmed(message);
       else if (message.type === "closed" && message.channel === uplink.channel) {
         forget();
         this.channels.delete(which);
-        if (!uplink.stopping) this.handlers.closed?.();
+        if (this.running) this.handlers.closed?.(which);
       }
     }
-    if (message.type === "refused") this._refused(message.code);
   }
 
-  /** What is said meanwhile is kept, and sent once there is room. @param {string} code */
+  /** Of a channel that we asked for: where the server is only busy, it is asked again. @param {string} code */
   _refused(code) {
-    if (code !== "busy" && code !== "too-many-channels") return;
+    const waiting = [...this.channels.values()].filter(({ uplink }) => uplink.channel === null);
+    if (!waiting.length) return;
+    if (LASTING.has(code)) this.handlers.refused?.();
+    if (code !== "busy") return;
+    const longest = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this._refusals);
+    this._refusals += 1;
     clearTimeout(this._retry);
     this._retry = window.setTimeout(() => {
-      for (const { uplink } of this.channels.values()) if (uplink.channel === null && this.connection.ready) uplink.start();
-    }, RETRY_MS);
+      for (const { uplink } of waiting) if (uplink.channel === null) uplink.start();
+    }, longest * (0.75 + Math.random() / 2));
   }
 
   disconnected() {
+    clearTimeout(this._retry);
     for (const { uplink } of this.channels.values()) uplink.disconnected();
   }
 
@@ -129,12 +144,15 @@ export class Speaking {
   /** Nothing more will be said; the last words are still sent. */
   async stop() {
     this.running = false;
-    clearTimeout(this._retry);
     this.connection.captureMs = 0;
+    clearTimeout(this._retry);
+    const refused = this._refusals > 0;
+    this._refusals = 0;
     await this.capture.stop();
-    for (const { uplink, forget } of this.channels.values()) {
+    for (const [which, { uplink, forget }] of this.channels) {
       uplink.stop();
       forget();
+      if (refused && uplink.channel === null) this.channels.delete(which); // who goes does not wait for a place
     }
   }
 }

@@ -35,7 +35,7 @@ export class Uplink {
     this._base = /** @type {number | null} */ (null);
     this._sequence = 0;
     this.lost = 0; // samples that no longer fitted
-    this.stopping = false;
+    this._stopping = false;
     /** @type {OpusEncoder | null} */
     this._encoder = opus ? new OpusEncoder((at, data) => this._add({ at, length: PACKET, data }), () => this._plain()) : null;
   }
@@ -83,7 +83,7 @@ export class Uplink {
       group.push(chunk);
     }
     this._send(group);
-    if (this.stopping) this.stop();
+    if (this._stopping) this.stop();
   }
 
   /** @param {{position: number}} message */
@@ -99,7 +99,7 @@ export class Uplink {
 
   /** Nothing more will be said. Kept until it can be sent. */
   stop() {
-    this.stopping = true;
+    this._stopping = true;
     const end = () => {
       this._flush();
       if (this.channel !== null) this.connection.send({ type: "stop", channel: this.channel });

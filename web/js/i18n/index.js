@@ -17,11 +17,16 @@ let words = en;
 
 export const interfaceLanguage = () => current;
 
-/** Choose by what the person said, else by their browser. */
-export async function setUp() {
+/**
+ * Choose by what the person said, else by their browser.
+ * @param {Key | ""} [title] of the page
+ */
+export async function setUp(title = "") {
   current = INTERFACES.find((code) => code === prefs.ui) ?? preferred().find((code) => INTERFACES.includes(code)) ?? "en";
   words = await dictionary(current);
   document.documentElement.lang = current;
+  document.title = title ? `${t(title)} · Tsuyaku` : "Tsuyaku";
+  document.querySelector('meta[name="description"]')?.setAttribute("content", t("app.claim"));
 }
 
 /** @param {string} language @returns {Promise<Dictionary>} English where there is none */

@@ -13,11 +13,11 @@ import { opusWorks } from "../opus.js";
 import { Original } from "../original.js";
 import { fragment, Room } from "../room.js";
 import { Roll } from "../roll.js";
+import { spoken, tellServed } from "../served.js";
 import { Awake, brand, languageRow, openDisplay, openSave } from "../settings.js";
 
 apply();
-await setUp();
-document.title = `${t("listen.title")} · Tsuyaku`;
+await setUp("listen.title");
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 
 const asked = fragment().options.get("lang") ?? "";
@@ -25,11 +25,11 @@ let language = asked || prefs.reads || preferred()[0] || "en";
 let withVoice = false;
 let withSource = true;
 const opus = await opusWorks();
-/** @type {Record<string, string[]>} */
-let alone = {};
-void info().then((facts) => {
-  alone = facts.alone;
-  tellAlone();
+/** @type {import("../served.js").Facts} */
+let facts = { pairs: {}, alone: {} };
+void info().then((known) => {
+  facts = known;
+  tellPairs();
 });
 
 const room = new Room(wanted(), {
@@ -102,7 +102,7 @@ room.open();
 app.dataset.ready = "yes";
 void awake.hold();
 setInterval(tellVoiceDelay, 500);
-Object.assign(window, { tsuyaku: { room, playback, roll, panel, text: () => room.captions.text(language) } });
+Object.assign(window, { tsuyaku: { room, playback, original, roll, panel, text: () => room.captions.text(language) } });
 
 function wanted() {
   return { captions: [language], voices: withVoice ? [language] : [], source: true, tentative: true, opus };
@@ -124,15 +124,12 @@ function take(message) {
   else if (message.type === "lag") panel.add(message, room.connection.oneWay);
   else if (message.type === "opened" && room.demo && room.isLive(message)) original.play(new URL("api/sample.wav", document.baseURI));
   else if (message.type === "ended") over();
-  if (message.type === "opened" || message.type === "closed" || message.type === "words") tellAlone();
+  if (message.type === "opened" || message.type === "closed" || message.type === "words") tellPairs();
 }
 
-/** Nothing stands in for Llama between these languages: who reads should know why captions may wait. */
-function tellAlone() {
-  const spoken = [...room.captions.channels.values()].filter(({ open }) => open);
-  const only = spoken.some((channel) => alone[channel.words.at(-1)?.language ?? channel.language]?.includes(language));
-  if (!only) room.untell("alone");
-  else if (!room.told("alone")) room.tell("alone", "listen.alone");
+/** Who reads should know why captions may wait, or do not come. */
+function tellPairs() {
+  tellServed(room, facts, spoken(room.captions).map((from) => [from, language]));
 }
 
 /** No other language can be had now, and nothing will be spoken. */
@@ -169,7 +166,7 @@ function change(code, chosen = true) {
   document.title = `${nativeName(code)} · Tsuyaku`;
   playback.clear();
   room.connection.want(wanted());
-  tellAlone();
+  tellPairs();
   history.show(code);
   announcer.show(code);
   roll.show(code);
@@ -197,9 +194,9 @@ async function switchVoice() {
  * @param {number} sourceEnd
  */
 function heard(key, sourceEnd) {
-  room.delay.sounding(Number.parseInt(key, 10), sourceEnd, room.connection.oneWay);
+  room.delay.sounding(Number.parseInt(key, 10), sourceEnd, room.connection.oneWay + playback.deviceMs);
   const arrived = arrivals.get(key);
-  if (arrived !== undefined) panel.played(key, performance.now() - arrived);
+  if (arrived !== undefined) panel.played(key, performance.now() - arrived + playback.deviceMs);
   if (catching.textContent === t("voice.earphones")) catching.textContent = "";
 }
 

@@ -21,16 +21,15 @@ const QUIET_BLOCKS = 125; // 5 s
 const LOUD_MS = 3000; // that the advice to move back stays after the last clipped sound
 
 apply();
-await setUp();
-document.title = `${t("speak.title")} · Tsuyaku`;
+await setUp("speak.title");
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const facts = await info();
 const sources = ordered(facts.sources.length ? facts.sources : facts.languages);
 const asked = fragment().options;
-const picker = new SourcePicker();
-picker.changed = (/** @type {string} */ device) => void change(device);
+const picker = new SourcePicker({ picked: (device) => void pick(device), failed: complain });
 let language = [asked.get("lang") ?? "", prefs.speaks, ...preferred()].find((code) => code === "auto" || sources.includes(code)) ?? "en";
 let paused = false;
+let heardFrom = ""; // the microphone; "" is the usual one
 let quiet = 0;
 let loudAt = -Infinity;
 /** @type {string[]} that somebody reads or hears */
@@ -41,7 +40,7 @@ const room = new Room(
   { message: take, status, save, speaker: true },
 );
 room.connection.code = asked.get("code") ?? "";
-const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, closed: () => void cut() });
+const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, refused: () => void stop(), opened, closed: () => void closed() });
 const awake = new Awake();
 const panel = new LatencyPanel();
 const host = new Host(room, facts.address);
@@ -54,6 +53,7 @@ const languages = h("ul", { class: "followed" });
 const kept = h("p", { class: "quiet", id: "kept" }, t("kept"));
 const controls = h("div", { class: "controls" });
 const pending = h("p", { class: "quiet", id: "pending" });
+const device = h("div", { id: "device-box" });
 const others = h(
   "aside",
   { class: "card", "aria-label": t("speak.invite") },
@@ -82,7 +82,7 @@ fill(
   h(
     "div",
     { class: "columns" },
-    h("section", { class: "card speaking", "aria-label": t("speak.title") }, h("div", { class: "at-hand" }, controls, meter, advice), heard.element, pending),
+    h("section", { class: "card speaking", "aria-label": t("speak.title") }, h("div", { class: "at-hand" }, controls, meter, advice), heard.element, pending, device),
     others,
   ),
 );
@@ -91,10 +91,11 @@ room.captions.changed = () => heard.draw();
 room.open();
 app.dataset.ready = "yes";
 setInterval(told, 500);
-Object.assign(window, { tsuyaku: { room, speaking, panel, text: said } });
+Object.assign(window, { tsuyaku: { room, speaking, host, panel, text: said } });
 
 function setup() {
   const start = button(t("speak.start"), () => void begin(start), { icon: "mic", class: "primary big", id: "start" });
+  picker.element.insertBefore(picker.devices, picker.element.lastChild);
   fill(
     controls,
     languageSelect(t("speak.language"), sources, language, (code) => {
@@ -104,7 +105,8 @@ function setup() {
     picker.element,
     start,
   );
-  picker.reset();
+  start.disabled = room.connection.status.phase === "over"; // nobody would hear it
+  void picker.refresh();
   meter.hidden = true;
   heard.element.hidden = !said();
   const blocked = obstacle();
@@ -133,13 +135,42 @@ async function begin(start) {
     pause.setAttribute("aria-pressed", String(paused));
     advice.textContent = paused ? t("speak.paused") : "";
   }, { icon: "pause", class: "primary big", id: "pause", pressed: false });
-  fill(controls, h("div", { class: "pair" }, pause, button(t("speak.stop"), () => void stop(), { icon: "stop", class: "danger big", id: "stop" })));
+  fill(controls, h("div", { class: "pair" }, pause, button(t("speak.stop"), finish, { icon: "stop", class: "danger big", id: "stop" })));
   meter.hidden = heard.element.hidden = false;
+  if (source.kind === "microphone") {
+    heardFrom = source.device;
+    tellEcho();
+    fill(device, picker.devices);
+    void picker.refresh();
+  }
   pause.focus();
-  if (source.kind !== "microphone") return;
+}
+
+function tellEcho() {
   advice.textContent = t(speaking.capture.settings.echoCancellation ? "speak.echo.on" : "speak.echo.off");
-  controls.append(picker.devices);
-  await picker.refresh(); // they have names now
+}
+
+/** Another microphone, also while one is heard. @param {string} id */
+async function pick(id) {
+  room.untell("capture");
+  if (!speaking.running) return;
+  const box = device.querySelector("select");
+  if (box) box.disabled = true;
+  try {
+    await speaking.change({ kind: "microphone", device: id });
+    heardFrom = id;
+    if (speaking.running && !paused) tellEcho();
+  } catch (error) {
+    picker.keep(heardFrom);
+    complain(error instanceof CaptureError ? error : new CaptureError("capture-failed"));
+  }
+  if (box) box.disabled = false;
+}
+
+/** The person has nothing more to say. */
+function finish() {
+  room.untell("refused"); // whether there is a place matters no more
+  void stop();
 }
 
 async function stop() {
@@ -152,29 +183,23 @@ async function stop() {
   setup();
 }
 
+/** The server takes what is said. */
+function opened() {
+  room.untell("refused");
+  room.untell("closed");
+}
+
+/** The server takes nothing more of what is said: the room is being ended, or its engines have failed. */
+async function closed() {
+  room.tell("closed", "speak.closed", { danger: true });
+  await stop();
+}
+
 /** A file is over; a microphone or a tab has gone. */
 async function lost() {
   const wasFile = picker.kind === "file";
   await stop();
   if (!wasFile) complain(new CaptureError("mic-lost"));
-}
-
-/** @param {string} device */
-async function change(device) {
-  if (!speaking.running) return;
-  try {
-    await speaking.change(device);
-    room.untell("capture");
-  } catch (error) {
-    complain(error instanceof CaptureError ? error : new CaptureError("capture-failed")); // the one before goes on
-  }
-}
-
-/** The server has ended what is said here. */
-async function cut() {
-  if (room.captions.ended) return;
-  await stop();
-  room.tell("capture", "speak.closed", { danger: true });
 }
 
 /** @param {boolean} now */
@@ -186,8 +211,10 @@ function interrupted(now) {
 /** The room is over: what remains is its text. */
 async function over() {
   await stop();
+  room.untell("closed");
   fill(controls, h("p", null, t("speak.over")));
   meter.hidden = true;
+  fill(device);
   others.hidden = true;
 }
 

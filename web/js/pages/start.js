@@ -1,15 +1,12 @@
 // The first page: what it is, and three ways to begin.
 
 import { ApiError, createDemo, createRoom, info } from "../api.js";
-import { fill, h, select } from "../dom.js";
+import { button, fill, h, select } from "../dom.js";
 import { hours, INTERFACES, interfaceLanguage, setUp, t } from "../i18n/index.js";
 import { nativeName, ordered, preferred } from "../languages.js";
 import { apply, prefs, remember } from "../prefs.js";
 import { link } from "../room.js";
 import { brand, languageSelect, mark } from "../settings.js";
-
-const FIRST_RETRY_MS = 2000;
-const LONGEST_RETRY_MS = 15_000;
 
 apply();
 await setUp();
@@ -18,12 +15,15 @@ const facts = await info();
 const languages = ordered(facts.languages);
 /** @type {{code: string, keep_s: number, briefing: {glossary: string, format: string, context: string}}} */
 const asked = { code: "", keep_s: 0, briefing: { glossary: "", format: "toml", context: "" } };
-let begun = 0; // how often something was asked of the server
+const LONGEST_WAIT = 6; // times what the server asks for
+let wish = 0; // the newest of this person: an older one is given up
 let shown = ""; // the language of the demonstration; what a person reads is theirs to say
 draw();
 app.dataset.ready = "yes";
+addEventListener("pageshow", (event) => event.persisted && draw()); // who comes back wishes for nothing yet
 
 function draw() {
+  wish += 1;
   const notice = h("div", { class: "notices", role: "status" });
   const spoken = facts.demo?.language ?? "en";
   const targets = languages.filter((code) => code !== spoken);
@@ -113,32 +113,41 @@ async function talkLink() {
 }
 
 /**
- * A full server is asked again until it has room, or something else is begun.
  * @param {HTMLElement} notice
  * @param {() => Promise<string>} make
  */
 async function begin(notice, make) {
-  const beginning = (begun += 1);
+  wish += 1;
+  const mine = wish;
   fill(notice, h("p", { class: "notice" }, t("start.creating")));
-  delete notice.dataset.key;
-  for (let wait = FIRST_RETRY_MS; beginning === begun; wait = Math.min(LONGEST_RETRY_MS, wait * 1.5)) {
+  for (let times = 1; mine === wish; times = Math.min(2 * times, LONGEST_WAIT)) {
     try {
-      location.href = await make();
+      const made = await make();
+      if (mine === wish) location.href = made;
       return;
     } catch (error) {
-      if (beginning !== begun) return;
-      const key = why(error);
-      if (notice.dataset.key !== key) fill(notice, h("p", { class: "notice danger", role: "alert" }, t(key)));
-      notice.dataset.key = key;
-      if (key !== "error.busy") return;
+      if (mine !== wish) return;
+      if (!(error instanceof ApiError && error.code === "busy")) {
+        fill(notice, h("p", { class: "notice danger", role: "alert" }, t(why(error))));
+        return;
+      }
+      if (times === 1) fill(notice, waiting(notice));
+      await new Promise((resolve) => setTimeout(resolve, error.retryMs * times * (0.75 + Math.random() / 2)));
     }
-    await new Promise((resolve) => setTimeout(resolve, wait));
   }
+}
+
+/** While a busy server is asked again. @param {HTMLElement} notice */
+function waiting(notice) {
+  const give = button(t("start.give-up"), () => {
+    wish += 1;
+    fill(notice);
+  }, { id: "give-up" });
+  return h("div", { class: "notice danger", role: "alert" }, h("p", null, t("error.busy")), give);
 }
 
 /** @param {unknown} error @returns {Parameters<typeof t>[0]} */
 function why(error) {
   const code = error instanceof ApiError ? error.code : "";
-  if (code === "busy") return "error.busy";
   return code.startsWith("glossary-") || code === "malformed" || code === "too-large" ? "error.terms" : "error.server";
 }

@@ -14,6 +14,7 @@ import { Playback } from "../playback.js";
 import { apply, prefs, remember } from "../prefs.js";
 import { Room, shared } from "../room.js";
 import { Roll } from "../roll.js";
+import { spoken, tellServed } from "../served.js";
 import { Awake, brand, languageSelect, openDisplay, openSave } from "../settings.js";
 import { Speaking } from "../speaking.js";
 
@@ -25,11 +26,11 @@ import { Speaking } from "../speaking.js";
 
 const LARGEST = 7; // rem, of a text that is held up to somebody
 const SMALLEST = 1.5;
+const NEAR_PX = 40; // from the end of what was said
 const ECHO_MS = 350; // that the room still sounds after the loudspeaker
 
 apply();
-await setUp();
-document.title = `${t("talk.title")} · Tsuyaku`;
+await setUp("talk.title");
 const app = /** @type {HTMLElement} */ (document.getElementById("app"));
 const facts = await info();
 const languages = ordered(facts.languages);
@@ -45,21 +46,21 @@ const opus = await opusWorks();
 
 const room = new Room(wanted(), { message: take, status, voice: (voice) => playback.play(voice), speaker: true });
 const playback = new Playback({ progress: ({ waiting }) => waiting > 0.02 && (soundedAt = performance.now()) });
-const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, closed: () => void cut() });
+const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, refused: () => void refused(), opened, closed });
 const awake = new Awake();
 /** @type {Half[]} */
 let halves = [];
 const invite = h("div", { id: "invite" });
 let listener = "";
-/** @type {History | null} what is looked at of what was said */
-let spoken = null;
 
+/** @type {History | null} while it is open */
+let past = null;
 room.captions.changed = () => {
+  past?.update();
   for (const { roll, announcer } of halves) {
     roll.update();
     announcer.update();
   }
-  spoken?.update();
 };
 room.open();
 app.dataset.ready = "yes";
@@ -77,7 +78,7 @@ function setup() {
   const other = languageSelect(t("talk.theirs"), languages, theirs, (code) => {
     theirs = code;
     remember({ other: code });
-    tellAlone();
+    tellPairs();
   }, { id: "theirs" });
   const nameField = h("label", { class: "field" }, h("span", null, t("talk.name")), h("input", { type: "text", maxlength: 40, autocomplete: "given-name", oninput: (/** @type {Event} */ event) => (name = /** @type {HTMLInputElement} */ (event.target).value.trim()) }));
   const joining = room.role === "speaker";
@@ -86,6 +87,7 @@ function setup() {
     other.hidden = each;
     nameField.hidden = !each;
     invite.hidden = !each || joining;
+    tellPairs();
   };
   fill(
     app,
@@ -98,12 +100,11 @@ function setup() {
       joining ? null : choice("", [["one", t("talk.one")], ["each", t("talk.each")]], each ? "each" : "one", (value) => {
         each = value === "each";
         show();
-        tellAlone();
       }),
       languageSelect(t("talk.mine"), languages, mine, (code) => {
         mine = code;
         remember({ speaks: code });
-        tellAlone();
+        tellPairs();
       }, { id: "mine" }),
       other,
       nameField,
@@ -112,21 +113,21 @@ function setup() {
     ),
   );
   show();
-  tellAlone();
+  start.disabled = room.connection.status.phase === "over"; // nobody would hear it
   const blocked = obstacle();
   if (blocked) complain(blocked);
 }
 
-/** Nothing stands in for Llama between the two: who talks should know why the other side may wait. */
-function tellAlone() {
-  const only = !each && (facts.alone[mine]?.includes(theirs) || facts.alone[theirs]?.includes(mine));
-  if (!only) room.untell("alone");
-  else room.tell("alone", "talk.alone");
+/** Two people should know before they begin, and a phone each as soon as the other speaks, what does not reach whom. */
+function tellPairs() {
+  const heard = each ? spoken(room.captions).map((from) => /** @type {[string, string]} */ ([from, mine])) : [];
+  tellServed(room, facts, each ? heard : [[mine, theirs], [theirs, mine]]);
 }
 
 /** @param {HTMLButtonElement} start */
 async function begin(start) {
   if (!each && mine === theirs) theirs = usable(languages, mine);
+  tellPairs();
   start.disabled = true;
   try {
     await playback.start();
@@ -269,10 +270,17 @@ function large(code, which) {
 
 function phrases() {
   const history = new History(room.captions, { source: () => true, beside: each ? "" : theirs });
-  history.show(mine);
-  spoken = history;
+  past = history;
   const save = button(t("save"), () => openSave(room, mine), { icon: "save" });
-  sheet(t("talk.phrases"), t("close"), history.element, save).addEventListener("close", () => (spoken = null));
+  const dialog = sheet(t("talk.phrases"), t("close"), h("div", { class: "phrases", tabindex: "0", role: "region", "aria-label": t("talk.phrases"), onscroll }, history.element), save);
+  dialog.addEventListener("close", () => (past = null));
+  history.show(mine);
+
+  /** What is being read stays where it is; the end is followed where it is seen. @param {Event} event */
+  function onscroll({ target }) {
+    const box = /** @type {HTMLElement} */ (target);
+    history.follow = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_PX;
+  }
 }
 
 async function stop() {
@@ -296,20 +304,43 @@ function take(message) {
   speaking.take(message);
   if (message.type === "links") {
     if (listener === message.speaker) return;
+    if (listener) room.tell("links", "speak.new-speaker-link.done", { passing: true });
     listener = message.speaker;
-    fill(invite, invitation(shared(facts.address, "talk", message.speaker), t("talk.invite")));
+    const replace = button(t("talk.new-link"), () => room.connection.send({ type: "rotate", role: "speaker" }), { icon: "repeat", id: "new-link" });
+    fill(invite, invitation(shared(facts.address, "talk", message.speaker), t("talk.invite")), h("details", null, h("summary", null, t("more")), h("div", { class: "stack" }, replace, h("p", { class: "quiet" }, t("speak.new-speaker-link.note")))));
   }
   if (message.type === "welcome" && message.role === "listener") room.tell("role", "error.role", { danger: true, home: true });
   else if (message.type === "welcome" && message.role === "speaker" && !started) setup();
+  if (message.type === "ended") room.untell("closed");
   if (message.type === "caption") draw();
+  if (message.type === "opened" || message.type === "closed" || message.type === "words") tellPairs();
 }
 
 async function status() {
   const { phase } = room.connection.status;
   if (phase === "lost") speaking.disconnected();
-  if (phase !== "over" || !started) return;
+  if (phase !== "over") return;
   await stop(); // nobody will take what is said
   setup();
+}
+
+/** The server takes what is said. */
+function opened() {
+  room.untell("refused");
+  room.untell("closed");
+}
+
+/** The server takes nothing of what is said. */
+async function refused() {
+  await stop();
+  setup();
+}
+
+/** The server has ended a channel. One that nobody speaks into now is opened again by its button. @param {string} which */
+function closed(which) {
+  if (speaking.channels.size && which !== speaking.active && !(automatic && which === "auto")) return;
+  room.tell("closed", "speak.closed", { danger: true });
+  void refused();
 }
 
 /** The microphone has gone: back to where one is chosen. */
@@ -317,14 +348,6 @@ async function lost() {
   await stop();
   setup();
   complain(new CaptureError("mic-lost"));
-}
-
-/** The server has ended what is said here. */
-async function cut() {
-  if (room.captions.ended || !started) return;
-  await stop();
-  setup();
-  room.tell("capture", "speak.closed", { danger: true });
 }
 
 /** @param {boolean} now */
