@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.models import _expanded
-from app.translation import EmbeddedTranslation
-from models.errors import InputError, UnavailableError
 from models.firefox import FirefoxTranslator
 from models.protocols import TranslationRequest
 from models.store import Store
@@ -22,37 +19,10 @@ pytestmark = pytest.mark.real
 WHISPER = "whisper-base"
 
 
-@pytest.mark.parametrize("names", [["en", "ja"], ["en-GB", "ja-JP"], ["ja", "en", "en"]])
-def test_languages_are_pulled_with_all_that_interprets_between_them(names: list[str]) -> None:
-    found = _expanded(Store(), names)
-    assert {"silero-vad-v6", WHISPER, "firefox-en-ja", "firefox-ja-en"} <= set(found)
-    voices = [name for name in found if Store().catalog.entry(name).task == "tts"]
-    spoken = {language for name in voices for language in Store().catalog.entry(name).languages}
-    assert {"en", "ja"} <= spoken
-    assert len(found) == len(set(found))
-
-
-def test_pair_without_english_is_pulled_with_both_halves_of_its_way() -> None:
-    found = _expanded(Store(), ["de", "pt-BR"])
-    assert {"firefox-de-en", "firefox-en-pt", "firefox-pt-en", "firefox-en-de"} <= set(found)
-
-
-def test_models_by_name_come_as_they_are() -> None:
-    assert _expanded(Store(), ["whisper-small", "firefox-en-de"]) == ["whisper-small", "firefox-en-de"]
-
-
 @pytest.mark.parametrize(("name", "code"), [("xx", "unknown-language"), ("whisper-bas", "unknown-model")])
 def test_name_that_is_neither_model_nor_language_is_said(name: str, code: str) -> None:
     done = run("models", "pull", name)
     assert_one_sentence(done, code, 2)
-
-
-def test_every_missing_half_of_a_way_through_english_is_named(tmp_path: Path) -> None:
-    translation = EmbeddedTranslation(Store(tmp_path))
-    with pytest.raises(UnavailableError, match="tsuyaku models pull firefox-de-en firefox-en-fr"):
-        translation.check("de", "fr")
-    with pytest.raises(InputError, match="no embedded model"):
-        translation.check("de", "ha")
 
 
 def test_way_through_english_translates_both_halves() -> None:
