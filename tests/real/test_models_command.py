@@ -1,10 +1,9 @@
-"""`tsuyaku models`, `doctor` and `sample`, as a person calls them."""
+"""`tsuyaku models`, as a person calls it."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import wave
 from pathlib import Path
 
 import pytest
@@ -64,34 +63,3 @@ def test_model_is_verified_and_removed(tmp_path: Path) -> None:
     assert run("models", "remove", "silero-vad-v6", **own).stdout == b"silero-vad-v6: removed\n"
     assert run("models", "remove", "silero-vad-v6", **own).stdout == b"silero-vad-v6: was not here\n"
     assert json.loads(run("models", "list", "--here", "--json", **own).stdout) == []
-
-
-def test_doctor_measures_every_engine() -> None:
-    done = run("doctor", "--json")
-    assert done.returncode == 0, done.stdout
-    found = {finding["subject"]: finding for finding in json.loads(done.stdout)}
-    for subject in ("speech detection", "recognition", "translation en→pt", "voice en", "voice pt"):
-        assert found[subject]["advice"] == ""
-        assert any(unit in found[subject]["result"] for unit in (" ms", " s"))
-    assert found["loudspeaker"]["required"] is False
-
-
-def test_doctor_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
-    for name in (WHISPER, "silero-vad-v6", "firefox-en-pt"):
-        shutil.copytree(Store().ensure(name), tmp_path / name)
-    with (tmp_path / WHISPER / "model.bin").open("r+b") as weights:
-        weights.write(b"damaged")
-    done = run("doctor", "--json", TSUYAKU_MODELS=str(tmp_path))
-    assert done.returncode == 3
-    found = {finding["subject"]: finding for finding in json.loads(done.stdout)}
-    assert found["recognition"]["result"] == "does not work"
-    assert f"tsuyaku models remove {WHISPER}" in found["weights"]["advice"]
-    assert found["translation en→pt"]["advice"] == ""
-
-
-def test_sample_is_speech_of_ours(tmp_path: Path) -> None:
-    done = run("sample", XDG_CACHE_HOME=str(tmp_path), TSUYAKU_MODELS=str(Store().root))
-    assert done.returncode == 0
-    path = Path(done.stdout.decode().strip().splitlines()[-1])
-    with wave.open(str(path)) as file:
-        assert file.getnframes() > 5 * file.getframerate()
