@@ -83,34 +83,31 @@ class EmbeddedTranslation(TranslationEngine):
         return FirefoxTranslator(self._pairs).translate
 
     def check(self, source: str, target: str) -> None:
+        """Raises `pair-missing`, which names every model that is to be pulled, or what `Store.ensure` raises."""
         if (source, target) in self._pairs:
             return
         legs = [(source, target)] if "en" in (source, target) else [(source, "en"), ("en", target)]
-        missing: list[str] = []
-        for leg in legs:
-            if leg not in self._pairs and (folder := self._find(*leg, missing)):
-                self._pairs[leg] = folder
+        missing = [leg for leg in legs if leg not in self._pairs and not self._found(*leg)]
         if missing:
-            raise UnavailableError(
-                "pair-missing",
-                f"What translates from '{source}' to '{target}' is not on this machine: "
-                f"tsuyaku models pull {' '.join(missing)}",
-            )
+            pairs = " and ".join(f"from '{a}' to '{b}'" for a, b in missing)
+            subject = f"The model {pairs} is" if len(missing) == 1 else f"The models {pairs} are"
+            command = " ".join(["tsuyaku models pull", *(_name(*leg) for leg in missing)])
+            raise UnavailableError("pair-missing", f"{subject} not on this machine: {command}")
 
-    def _find(self, source: str, target: str, missing: list[str]) -> Path | None:
-        """A model that could be pulled is added to `missing`. Raises `InputError` where there is none."""
-        name = f"firefox-{source}-{target}"
+    def _found(self, source: str, target: str) -> bool:
+        """Whether the pair's weights are here. Raises `InputError` where there are none to be had, and what the store
+        raises of weights that it refuses."""
         try:
-            return self._store.ensure(name)
-        except InputError as error:
-            raise InputError(
-                "pair-missing", f"There is no embedded model from '{source}' to '{target}'; use --translator llama."
-            ) from error
-        except UnavailableError as error:
+            self._pairs[source, target] = self._store.ensure(_name(source, target))
+        except TsuyakuError as error:
+            if error.code == "unknown-model":
+                raise InputError(
+                    "pair-missing", f"There is no embedded model from '{source}' to '{target}'; use --translator llama."
+                ) from error
             if error.code != "model-missing":
                 raise
-            missing.append(name)
-            return None
+            return False
+        return True
 
     async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
         """With the briefing's terms put in; context line and register are beyond this engine."""
@@ -144,6 +141,10 @@ class EmbeddedTranslation(TranslationEngine):
         further = await with_terms(source) if request.ahead else None
         without = text if further is not None else None
         return Translated(further or text, "firefox", queue_s, compute_s, without_ahead=without)
+
+
+def _name(source: str, target: str) -> str:
+    return f"firefox-{source}-{target}"
 
 
 class LlamaTranslation(TranslationEngine):

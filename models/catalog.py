@@ -76,7 +76,8 @@ class Catalog:
     def entry(self, name: str) -> Entry:
         """Raises `InputError` `unknown-model`."""
         if name not in self.entries:
-            close = difflib.get_close_matches(name, self.entries, 3)
+            close = [known for known in self.entries if known.endswith(f"-{name}")][:3]
+            close = close or difflib.get_close_matches(name, self.entries, 3)
             advice = f"did you mean {', '.join(close)}?" if close else "tsuyaku models list names them all."
             raise InputError("unknown-model", f"There is no model '{name}'; {advice}")
         return self.entries[name]
@@ -86,10 +87,15 @@ class Catalog:
         wanted = set(languages)
         return [e for e in self.entries.values() if e.task == task and (not e.languages or wanted <= set(e.languages))]
 
-    def translation_route(self, source: str, target: str) -> list[Entry]:
-        """The models to run one after the other: one for the pair or two through English; empty where none are."""
+    def legs(self, source: str, target: str) -> dict[tuple[str, str], Entry | None]:
+        """The models to run one after the other, by their pair: one for the pair itself, else two through English.
+        None where the catalogue has no model of a pair."""
         by_pair = {tuple(e.languages): e for e in self.entries.values() if e.task == "mt"}
-        if (source, target) in by_pair:
-            return [by_pair[source, target]]
-        legs = [by_pair.get((source, "en")), by_pair.get(("en", target))]
+        if (source, target) in by_pair or "en" in (source, target):
+            return {(source, target): by_pair.get((source, target))}
+        return {leg: by_pair.get(leg) for leg in ((source, "en"), ("en", target))}
+
+    def translation_route(self, source: str, target: str) -> list[Entry]:
+        """`legs` where none is missing; else empty."""
+        legs = list(self.legs(source, target).values())
         return [leg for leg in legs if leg] if all(legs) else []

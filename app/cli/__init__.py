@@ -6,7 +6,9 @@ import importlib
 import importlib.util
 import io
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import typer
@@ -57,6 +59,19 @@ class _Lazy(TyperGroup):
         single.command(name=cmd_name)(getattr(module, cmd_name))
         return typer.main.get_command(single)
 
+    def invoke(self, ctx: Any) -> Any:
+        """Typer itself would end without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted", "stopped; what was under way is not finished.") from None
+
+
+class Interrupted(TsuyakuError):
+    """Ctrl-C where nothing is left to be worked through, or the second one."""
+
+    exit_status = 130
+
 
 def _exists(name: str) -> bool:
     module = COMMANDS.get(name) or GROUPS.get(name)
@@ -98,19 +113,21 @@ def _unexpected(error: Exception) -> tuple[str, str]:
     return "internal", f"An unexpected {kind} ended this; please report it with what TSUYAKU_LOG_LEVEL=debug shows."
 
 
-def _by_interrupt(error: BaseException | None) -> bool:
-    """Typer makes an exit of an interrupt that nobody handled."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
-
-
 def _forget_output() -> None:
     """What standard output could not take would be tried again, and fail again, when the interpreter ends."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _end_at_once_from_now_on() -> None:
+    """All is said. What an engine has in hand is still waited for, unless there is another Ctrl-C."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        os._exit(Interrupted.exit_status)
+
+    signal.signal(signal.SIGINT, end)
 
 
 def main() -> None:
@@ -120,18 +137,13 @@ def main() -> None:
         app()
     except TsuyakuError as error:
         typer.echo(f"tsuyaku: {error.message} [{error.code}]", err=True)
-        _forget_output()
         sys.exit(error.exit_status)
-    except (KeyboardInterrupt, SystemExit) as end:
-        if not _by_interrupt(end):
-            raise
-        typer.echo("tsuyaku: stopped at once. [interrupted]", err=True)
-        _forget_output()
-        sys.exit(130)
     except Exception as error:
         if os.environ.get("TSUYAKU_LOG_LEVEL") == "debug":
             raise
         code, sentence = _unexpected(error)
         typer.echo(f"tsuyaku: {sentence} [{code}]", err=True)
-        _forget_output()
         sys.exit(3 if code == "disk-full" else 1)
+    finally:
+        _end_at_once_from_now_on()
+        _forget_output()

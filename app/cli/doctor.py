@@ -1,4 +1,7 @@
-"""`tsuyaku doctor`: what is installed, what works, how fast it is here, and what to do about each problem."""
+"""`tsuyaku doctor`: what is installed, what works, how fast it is here, and what to do about each problem.
+
+Engines are imported where they are measured: a library that is missing or broken is one finding among others.
+"""
 
 from __future__ import annotations
 
@@ -13,22 +16,16 @@ from typing import Annotated
 
 import msgspec
 import numpy as np
-import soxr
 import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.play import available
-from app.sample import sample_path
-from app.voices import Voices
 from models.errors import TsuyakuError
-from models.firefox import FirefoxTranslator
 from models.protocols import SAMPLE_RATE, RecognitionRequest, TranslationRequest
-from models.silero import SileroDetector
 from models.store import Store
-from models.whisper import WhisperRecognizer
 
+REINSTALL = "make setup, or install tsuyaku again"
 LEAST_FREE = 2e9  # bytes: a large recogniser and its download
 EXTRAS = {
     "llama": "openai",
@@ -104,6 +101,10 @@ def _unchanged(store: Store, name: str) -> bool:
 
 
 def _sound() -> Finding:
+    try:
+        from app.play import available
+    except ImportError as error:
+        return Finding("loudspeaker", _unusable(error), REINSTALL, required=False)
     problem = available()
     return Finding("loudspeaker", "none" if problem else "works", problem, required=False)
 
@@ -123,9 +124,19 @@ def _measured(subject: str, check: Callable[[Store], str]) -> Finding:
         return Finding(subject, check(Store()))
     except TsuyakuError as error:
         return Finding(subject, "does not work", error.message)
+    except ImportError as error:
+        return Finding(subject, _unusable(error), REINSTALL)
+    except Exception as error:  # native libraries raise what they like; the others are still to be looked at
+        return Finding(subject, f"does not work ({type(error).__name__})", f"tsuyaku models verify; then {REINSTALL}")
+
+
+def _unusable(error: ImportError) -> str:
+    return f"the library {error.name or 'that it needs'} cannot be loaded"
 
 
 def _detection(store: Store) -> str:
+    from models.silero import SileroDetector
+
     detector = SileroDetector(next(store.ensure("silero-vad-v6").glob("*.onnx")))
     stream, frame = detector.stream(), np.zeros(detector.frame_samples, np.float32)
     seconds = _seconds(lambda: [stream.process(frame) for _ in range(100)]) / 100
@@ -134,6 +145,8 @@ def _detection(store: Store) -> str:
 
 def _recognition(store: Store) -> str:
     from app.media import MediaFile
+    from app.sample import sample_path
+    from models.whisper import WhisperRecognizer
 
     samples = np.concatenate(list(MediaFile(Path(sample_path()))))[: 5 * SAMPLE_RATE]
     whisper = WhisperRecognizer(store.ensure("whisper-base"))
@@ -143,6 +156,8 @@ def _recognition(store: Store) -> str:
 
 
 def _translation(store: Store) -> str:
+    from models.firefox import FirefoxTranslator
+
     translator = FirefoxTranslator({("en", "pt"): store.ensure("firefox-en-pt")})
     request = TranslationRequest("The train leaves at half past nine from platform four.", "en", "pt", final=True)
     translator.translate([request])
@@ -150,10 +165,12 @@ def _translation(store: Store) -> str:
 
 
 def _voice(store: Store, language: str) -> str:
+    from app.voices import Voices
+
     synthesizer = Voices(store).load(language)
     text = "1, 2, 3, 4, 5, 6."
+    spoken = len(synthesizer.synthesize(text)) / synthesizer.sample_rate
     taken = _seconds(lambda: synthesizer.synthesize(text))
-    spoken = len(soxr.resample(synthesizer.synthesize(text), synthesizer.sample_rate, SAMPLE_RATE)) / SAMPLE_RATE
     name = type(synthesizer).__name__.removesuffix("Synthesizer")
     return f"{name}, {taken * 1000:.0f} ms for {spoken:.1f} s of speech"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from itertools import permutations
 from typing import Annotated
 
@@ -13,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 from app.presets import source_language
-from models.catalog import Entry
+from models.catalog import Catalog, Entry
 from models.errors import TsuyakuError, UnavailableError
 from models.store import Store
-from models.whisper import LANGUAGES
 
 ENDS_ALL = frozenset({"disk-full", "model-unreachable"})
 """what the next model would meet as well"""
+LANGUAGE_TAG = re.compile(r"[a-z]{2,3}(-[a-z]{4})?(-([a-z]{2}|[0-9]{3}))?", re.IGNORECASE)  # of RFC 5646
 STDERR = Console(stderr=True)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -48,7 +50,7 @@ def list_models(
     """
     store = Store()
     installed = set(store.installed())
-    wanted = set(languages or ())
+    wanted = {source_language(language) for language in languages or ()}
     entries = [
         entry
         for entry in store.catalog.entries.values()
@@ -74,10 +76,14 @@ def pull(names: Names) -> None:
     \b
         tsuyaku models pull en ja                            recogniser, both directions and voices
         tsuyaku models pull whisper-small firefox-en-de
+        tsuyaku models pull pt-BR es                         a region is left out: both are just Portuguese
         HF_ENDPOINT=https://mirror tsuyaku models pull ja    a mirror of the model hub
     """
     store = Store()
-    wanted = [store.catalog.entry(name) for name in _expanded(store, names)]
+    found, lacking = expanded(store.catalog, names)
+    for sentence in lacking:
+        typer.echo(f"tsuyaku: {sentence}", err=True)
+    wanted = [store.catalog.entry(name) for name in found]
     failures: list[TsuyakuError] = []
     with Progress(TextColumn("{task.description}"), BarColumn(), DownloadColumn(), console=STDERR) as progress:
         for entry in wanted:
@@ -170,27 +176,34 @@ def _row(entry: Entry, here: bool) -> dict[str, object]:
     }
 
 
-def _is_language(name: str) -> bool:
-    """As in pt, or pt-BR; short names that are none are taken for one that was mistyped."""
-    return len(name) <= 3 or name.casefold().split("-")[0] in LANGUAGES
+def expanded(catalog: Catalog, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Names as given; languages (as in pt or pt-BR) become the recogniser, the pairs between them (through English)
+    and their voices. Second, a sentence for each thing that the catalogue lacks.
 
-
-def _expanded(store: Store, names: list[str]) -> list[str]:
-    """Names as given; languages become the recogniser, the pairs between them (through English) and their voices."""
-    named = [name for name in names if name not in store.catalog.entries and _is_language(name)]
-    wanted = [name for name in names if name not in named]
-    languages = list(dict.fromkeys(map(source_language, named)))
+    Raises `InputError` `unknown-model` or `unknown-language` for what is neither.
+    """
+    spoken = [name for name in names if name not in catalog.entries and _is_language(catalog, name)]
+    wanted, lacking = [catalog.entry(name).id for name in names if name not in spoken], list[str]()
+    languages = list(dict.fromkeys(source_language(name) for name in spoken))
     if languages:
         wanted += ["silero-vad-v6", "whisper-base"]
-        for source, target in permutations(languages, 2):
-            route = [entry.id for entry in store.catalog.translation_route(source, target)]
-            if not route:
-                typer.echo(f"The catalogue has no model from '{source}' to '{target}'; Llama translates it.", err=True)
-            wanted += route
-        for language in languages:
-            voices = store.catalog.find("tts", [language])
-            if not voices:
-                typer.echo(f"The catalogue has no voice for '{language}'; eSpeak NG speaks it.", err=True)
-            # Piper meets the budget on two cores, Kokoro seldom does.
-            wanted += [voice.id for voice in sorted(voices, key=lambda voice: voice.engine != "piper")[:1]]
-    return list(dict.fromkeys(wanted))
+    for source, target in permutations(languages, 2):
+        legs = catalog.legs(source, target)
+        missing = " and none ".join(f"from '{a}' to '{b}'" for (a, b), leg in legs.items() if leg is None)
+        if missing:
+            lacking.append(f"The catalogue has no model {missing}; Llama translates from '{source}' to '{target}'.")
+        else:
+            wanted += [leg.id for leg in legs.values() if leg]
+    for language in languages:
+        voices = catalog.find("tts", [language])
+        if not voices:
+            lacking.append(f"The catalogue has no voice for '{language}'; eSpeak NG speaks it.")
+        # Piper meets the budget on two cores, Kokoro seldom does.
+        wanted += [voice.id for voice in sorted(voices, key=lambda voice: voice.engine != "piper")[:1]]
+    return list(dict.fromkeys(wanted)), lacking
+
+
+def _is_language(catalog: Catalog, name: str) -> bool:
+    """Whether it is written like one: two or three letters, and perhaps a script or a region. What is rather a pair, as
+    in en-pt, is a name that was not written out."""
+    return LANGUAGE_TAG.fullmatch(name) is not None and f"firefox-{name}" not in catalog.entries

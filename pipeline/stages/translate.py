@@ -21,6 +21,8 @@ from pipeline.translate import ClauseTranslation, Step
 SOON_S = 1.0  # speech that ends within it leaves time to prepare a few more words
 CONTEXT_CLAUSES = 3  # pairs that a translator sees of what came before
 PATIENT_MS = 2000.0  # for the first word of a translation where nobody waits
+LACKING = frozenset({"pair-missing", "model-corrupt"})
+"""errors of which nothing else would tell: without them the session is translated as if nothing were wrong"""
 UNSPACED_LANGUAGES = frozenset({"ja", "zh", "th", "km", "lo", "my"})
 
 
@@ -113,7 +115,7 @@ class TranslationTo:
         """An engine failed, or the speaker changed to a language that it does not know: the session goes on, the clause
         closes with what is committed of it."""
         budget = self._shared.config.budgets.translate
-        if error.code == "pair-missing":
+        if error.code in LACKING:
             self._shared.shortcoming = self._shared.shortcoming or error
         await self._shared.miss("translate", self._language, clause.index, budget, 0, error.code)
         if clause.closed:

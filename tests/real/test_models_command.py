@@ -1,17 +1,13 @@
-"""`tsuyaku models`, `doctor` and `sample`, as a person calls them."""
+"""`tsuyaku models`, as a person calls it."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import wave
 from pathlib import Path
 
 import pytest
 
-from app.cli.models import _expanded
-from app.translation import EmbeddedTranslation
-from models.errors import InputError, UnavailableError
 from models.firefox import FirefoxTranslator
 from models.protocols import TranslationRequest
 from models.store import Store
@@ -22,37 +18,10 @@ pytestmark = pytest.mark.real
 WHISPER = "whisper-base"
 
 
-@pytest.mark.parametrize("names", [["en", "ja"], ["en-GB", "ja-JP"], ["ja", "en", "en"]])
-def test_languages_are_pulled_with_all_that_interprets_between_them(names: list[str]) -> None:
-    found = _expanded(Store(), names)
-    assert {"silero-vad-v6", WHISPER, "firefox-en-ja", "firefox-ja-en"} <= set(found)
-    voices = [name for name in found if Store().catalog.entry(name).task == "tts"]
-    spoken = {language for name in voices for language in Store().catalog.entry(name).languages}
-    assert {"en", "ja"} <= spoken
-    assert len(found) == len(set(found))
-
-
-def test_pair_without_english_is_pulled_with_both_halves_of_its_way() -> None:
-    found = _expanded(Store(), ["de", "pt-BR"])
-    assert {"firefox-de-en", "firefox-en-pt", "firefox-pt-en", "firefox-en-de"} <= set(found)
-
-
-def test_models_by_name_come_as_they_are() -> None:
-    assert _expanded(Store(), ["whisper-small", "firefox-en-de"]) == ["whisper-small", "firefox-en-de"]
-
-
 @pytest.mark.parametrize(("name", "code"), [("xx", "unknown-language"), ("whisper-bas", "unknown-model")])
 def test_name_that_is_neither_model_nor_language_is_said(name: str, code: str) -> None:
     done = run("models", "pull", name)
     assert_one_sentence(done, code, 2)
-
-
-def test_every_missing_half_of_a_way_through_english_is_named(tmp_path: Path) -> None:
-    translation = EmbeddedTranslation(Store(tmp_path))
-    with pytest.raises(UnavailableError, match="tsuyaku models pull firefox-de-en firefox-en-fr"):
-        translation.check("de", "fr")
-    with pytest.raises(InputError, match="no embedded model"):
-        translation.check("de", "ha")
 
 
 def test_way_through_english_translates_both_halves() -> None:
@@ -94,34 +63,3 @@ def test_model_is_verified_and_removed(tmp_path: Path) -> None:
     assert run("models", "remove", "silero-vad-v6", **own).stdout == b"silero-vad-v6: removed\n"
     assert run("models", "remove", "silero-vad-v6", **own).stdout == b"silero-vad-v6: was not here\n"
     assert json.loads(run("models", "list", "--here", "--json", **own).stdout) == []
-
-
-def test_doctor_measures_every_engine() -> None:
-    done = run("doctor", "--json")
-    assert done.returncode == 0, done.stdout
-    found = {finding["subject"]: finding for finding in json.loads(done.stdout)}
-    for subject in ("speech detection", "recognition", "translation en→pt", "voice en", "voice pt"):
-        assert found[subject]["advice"] == ""
-        assert any(unit in found[subject]["result"] for unit in (" ms", " s"))
-    assert found["loudspeaker"]["required"] is False
-
-
-def test_doctor_says_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:
-    for name in (WHISPER, "silero-vad-v6", "firefox-en-pt"):
-        shutil.copytree(Store().ensure(name), tmp_path / name)
-    with (tmp_path / WHISPER / "model.bin").open("r+b") as weights:
-        weights.write(b"damaged")
-    done = run("doctor", "--json", TSUYAKU_MODELS=str(tmp_path))
-    assert done.returncode == 3
-    found = {finding["subject"]: finding for finding in json.loads(done.stdout)}
-    assert found["recognition"]["result"] == "does not work"
-    assert f"tsuyaku models remove {WHISPER}" in found["weights"]["advice"]
-    assert found["translation en→pt"]["advice"] == ""
-
-
-def test_sample_is_speech_of_ours(tmp_path: Path) -> None:
-    done = run("sample", XDG_CACHE_HOME=str(tmp_path), TSUYAKU_MODELS=str(Store().root))
-    assert done.returncode == 0
-    path = Path(done.stdout.decode().strip().splitlines()[-1])
-    with wave.open(str(path)) as file:
-        assert file.getnframes() > 5 * file.getframerate()
