@@ -186,3 +186,13 @@ def test_looking_at_the_start_page_chooses_no_language(server: Running, browser:
         play(listener, conversation())
         listener.goto(f"{server.url}listen#{'t' * 32}")
         evaluates(listener, "document.querySelector('.flow').lang === 'en'")
+
+
+def test_nothing_is_called_live_before_somebody_speaks(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url) as pages:
+        page = pages.page()
+        script = play(page, [])
+        page.goto(address(server, "listen"))
+        evaluates(page, "document.querySelector('#state').textContent === 'Connected'")
+        script.say({"type": "opened", "sequence": 1, "channel": 1, "language": "en", "name": "", "room_ms": 0})
+        evaluates(page, "document.querySelector('#state').textContent === 'Live'")

@@ -237,7 +237,8 @@ export class Room {
     let text = t("connecting");
     if (this.captions.ended || phase === "over") text = "";
     else if (phase === "lost") text = "…";
-    else if (phase === "open") text = delay !== null && talking ? t("behind", { s: seconds(delay) }) : t("live");
+    else if (phase === "open" && !talking) text = t("connected"); // nobody speaks: nothing is live
+    else if (phase === "open") text = delay !== null ? t("behind", { s: seconds(delay) }) : t("live");
     if (this.state.textContent !== text) this.state.textContent = text;
   }
 

@@ -52,7 +52,7 @@ export class SourcePicker {
   async refresh() {
     const { named, devices } = await microphones();
     if (!devices.some(({ deviceId }) => deviceId === this._device)) this._device = "";
-    if (!named) return fill(this.devices, "mediaDevices" in navigator ? button(t("speak.device.find"), () => void this._find(), { icon: "mic", id: "find-devices" }) : null);
+    if (!named) return fill(this.devices, "mediaDevices" in navigator ? button(t("speak.device.find"), () => void this._find(), { icon: "mic", class: "wide", id: "find-devices" }) : null);
     if (devices.length < 2) return fill(this.devices);
     /** @type {[string, string][]} */
     const names = [["", t("speak.device.default")]];

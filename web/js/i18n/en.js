@@ -20,6 +20,7 @@ export default {
   "copied": "Copied",
   "share": "Share",
   "live": "Live",
+  "connected": "Connected",
   "behind": "{s} s behind",
   "behind.voice": "Voice {s} s behind",
   "waiting.speaker": "Waiting for somebody to speak.",

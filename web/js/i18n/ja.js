@@ -20,6 +20,7 @@ export default {
   "copied": "コピーしました",
   "share": "共有",
   "live": "ライブ",
+  "connected": "接続済み",
   "behind": "{s}秒遅れ",
   "behind.voice": "音声{s}秒遅れ",
   "waiting.speaker": "話し手を待っています。",

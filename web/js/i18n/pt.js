@@ -20,6 +20,7 @@ export default {
   "copied": "Copiado",
   "share": "Compartilhar",
   "live": "Ao vivo",
+  "connected": "Conectado",
   "behind": "{s} s de atraso",
   "behind.voice": "Voz com {s} s de atraso",
   "waiting.speaker": "Esperando alguém falar.",

@@ -35,6 +35,7 @@ void info().then((known) => {
 const room = new Room(wanted(), {
   message: take,
   save: () => openSave(room, language),
+  status: () => update(),
   voice: (voice) => {
     const key = `${voice.channel}/${voice.segment}/${voice.language}`;
     if (!arrivals.has(key)) arrivals.set(key, performance.now());
@@ -114,7 +115,7 @@ function update(committed = false) {
   history.update();
   announcer.update();
   const speaking = room.captions.segments.length > 0 || room.captions.tails.size > 0;
-  hint.hidden = speaking || room.captions.ended !== "";
+  hint.hidden = speaking || room.captions.ended !== "" || room.connection.status.phase === "over";
   hint.textContent = room.captions.channels.size ? t("waiting.words") : t("waiting.speaker");
 }
 
