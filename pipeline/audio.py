@@ -58,3 +58,10 @@ class AudioBuffer:
         self._room[:kept] = self._room[cut : self._length].copy()
         self._length = kept
         self.start += cut
+
+    def cut(self, end: int) -> Samples:
+        """Forget what lies from `end` on, and return it."""
+        kept = min(max(end - self.start, 0), self._length)
+        rest = self._room[kept : self._length].copy()
+        self._length = kept
+        return rest

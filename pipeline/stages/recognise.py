@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
 from models.errors import UnavailableError
-from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest
+from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples
 from models.scheduler import Done
 from pipeline.audio import ms
 from pipeline.budget import StepControl
@@ -52,8 +53,7 @@ class Recognition:
         before: Utterance | None = None
         while (item := await self._gated.get()) is not None:
             if isinstance(item, Onset):
-                live = self._begin(item, before)
-                await self._follow(live, languages)
+                live = await self._follow(self._begin(item, before), languages)
                 before = live.utterance
         await self._end(languages.current)
 
@@ -66,23 +66,47 @@ class Recognition:
     async def _end(self, language: str) -> None:
         await self._segment((), language, StageTime(0, 0), pause=True)
 
-    async def _follow(self, live: LiveUtterance, languages: LanguageChoice) -> None:
-        """Recognise one utterance until the pause that ends it. Nothing is committed before its language is sure."""
+    async def _follow(self, live: LiveUtterance, languages: LanguageChoice) -> LiveUtterance:
+        """Recognise one utterance until the pause that ends it, or several where the language changes without a pause;
+        returns the last. Nothing is committed before its language is sure."""
         while not live.closed:
-            await live.gather(self._pace.step_s)
+            await live.gather(self._pace.step_s, doubting=languages.identified and live.identified)
             if languages.needs_identifying(live.identified) and (live.closed or live.seconds >= IDENTIFY_AFTER_S):
-                if languages.heard(await self._identify(live)):
+                if languages.heard(await self._identify(live.utterance.audio.samples)):
                     live.utterance.prime(())  # what was said in another language makes Whisper translate
                     live.settled = False
                 live.identified = True
+            before = languages.current
+            verdict = await self._heard_on(live, languages)
+            if verdict == "changed":
+                live = await self._change(live, before)
             if languages.current and live.seconds > 0:
-                hold = languages.needs_identifying(live.identified)
+                hold = languages.needs_identifying(live.identified) or verdict == "unsure"
                 await self._advance(live, languages.current, hold=hold)
+        return live
 
-    async def _identify(self, live: LiveUtterance) -> Mapping[str, float]:
+    async def _heard_on(self, live: LiveUtterance, languages: LanguageChoice) -> Literal["kept", "changed", "unsure"]:
+        """Whether what follows a lull is in the language of what came before it."""
+        sound = live.doubtful
+        if not len(sound):
+            return "kept"
+        verdict = languages.heard_on(await self._identify(sound), len(sound) / SAMPLE_RATE, closed=live.closed)
+        if verdict == "kept":
+            live.trust()
+        return verdict
+
+    async def _change(self, live: LiveUtterance, before: str) -> LiveUtterance:
+        """Close what was said in the language `before` at the lull that ended it. What follows is an utterance of its
+        own, and hears nothing of what came before it."""
+        following = live.split(self._config)
+        if live.seconds > 0:
+            await self._advance(live, before)
+        return following
+
+    async def _identify(self, samples: Samples) -> Mapping[str, float]:
         """Probability of each language."""
         deadline = self._shared.clock.deadline(IDENTIFY_MS)
-        done = await self._shared.engines.identify.submit(live.utterance.audio.samples.copy(), deadline=deadline)
+        done = await self._shared.engines.identify.submit(samples.copy(), deadline=deadline)
         return done.result
 
     async def _advance(self, live: LiveUtterance, language: str, *, hold: bool = False) -> None:

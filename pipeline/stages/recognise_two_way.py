@@ -60,7 +60,7 @@ class TwoWayRecognition(Recognition):
         """Ask which language it is; the hypothesis of the likelier one, None where a pass failed."""
         router = self._router
         if not router.forced:
-            router.hear(await self._identify(live), live.seconds, closed=live.closed)
+            router.hear(await self._identify(live.utterance.audio.samples), live.seconds, closed=live.closed)
         if router.forced or router.plain:
             return await self._hypothesis(live, router.language)
         done = {code: await self._hypothesis(live, code) for code in router.between}

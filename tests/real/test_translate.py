@@ -105,6 +105,26 @@ def test_change_of_language_is_noticed(
     assert wer(portuguese.transcript, committed(found, "words", "pt")) <= 0.3
 
 
+def test_change_of_language_within_a_breath_is_noticed(
+    recordings: dict[str, Recording], english: Recording, portuguese: Recording, tmp_path: Path
+) -> None:
+    """Between quiet that is too short to end an utterance."""
+    first, second = recordings.get("fleurs_pt_2", portuguese), recordings.get("fleurs_en_1", english)
+    one, other = (spoken_part(np.concatenate(list(MediaFile(each.path)))) for each in (first, second))
+    path = write_wav(tmp_path / "both.wav", np.concatenate([one, silence(0.3), other, silence(0.3), one, silence(1)]))
+    found = events(run("translate", path, "--from", "auto", "--format", "jsonl").stdout)
+    said = [e for e in found if e["event"] == "words" and e["committed"]]
+    assert [language for language, _ in groupby(said, key=lambda event: event["language"])] == ["pt", "en", "pt"]
+    assert wer(second.transcript, committed(found, "words", "en")) <= 0.4
+    assert wer(f"{first.transcript} {first.transcript}", committed(found, "words", "pt")) <= 0.6
+
+
+def spoken_part(samples: np.ndarray) -> np.ndarray:
+    """Without the quiet at its ends."""
+    loud = np.flatnonzero(np.abs(samples) > 0.02 * np.abs(samples).max())
+    return samples[max(0, loud[0] - RATE // 20) : loud[-1] + RATE // 20]
+
+
 def test_sound_of_a_video_that_begins_late_keeps_its_times(english: Recording, tmp_path: Path) -> None:
     late_s = 3.0
     speech = np.concatenate(list(MediaFile(english.path)))
