@@ -46,13 +46,14 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-def writer(name: str, stream: TextStream, *, bilingual: bool = False) -> Writer:
-    """The writer of one of `FORMATS`; `bilingual` puts the source beside the target. The stream stays open."""
+def writer(name: str, stream: TextStream, *, bilingual: bool = False, languages: Sequence[str] = ()) -> Writer:
+    """The writer of one of `FORMATS`; `bilingual` puts the source beside the target, and targets are in the order of
+    `languages`. The stream stays open."""
     if name == "jsonl":
         return JsonLinesWriter(stream)
     if name not in DOCUMENTS:
         raise InputError("unknown-format", f"There is no format '{name}'; choose one of {', '.join(FORMATS)}.")
-    return DocumentWriter(stream, DOCUMENTS[name], bilingual=bilingual)
+    return DocumentWriter(stream, DOCUMENTS[name], bilingual=bilingual, languages=languages)
 
 
 class JsonLinesWriter:
@@ -72,11 +73,18 @@ class JsonLinesWriter:
 class DocumentWriter:
     """A format that needs the whole transcript."""
 
-    def __init__(self, stream: TextStream, document: Callable[[Transcript, End | None, bool], str], *, bilingual: bool):
+    def __init__(
+        self,
+        stream: TextStream,
+        document: Callable[[Transcript, End | None, bool], str],
+        *,
+        bilingual: bool,
+        languages: Sequence[str] = (),
+    ) -> None:
         self._stream = stream
         self._document = document
         self._bilingual = bilingual
-        self._transcript = Transcript()
+        self._transcript = Transcript(languages)
         self._end: End | None = None
 
     def add(self, event: Event) -> None:

@@ -54,9 +54,10 @@ class _Segment:
 
 
 class Transcript:
-    """Collects events; can be asked at any time."""
+    """Collects events; can be asked at any time. Target languages are in `order`, whichever is translated first."""
 
-    def __init__(self) -> None:
+    def __init__(self, order: Sequence[str] = ()) -> None:
+        self._order = order
         self._source: dict[str, str] = {}
         self._all = ""
         self._targets: dict[str, str] = {}
@@ -77,7 +78,9 @@ class Transcript:
 
     @property
     def target_languages(self) -> tuple[str, ...]:
-        return tuple(self._targets)
+        """Those that something was translated into; beyond those of `order`, in that of their first words."""
+        ordered = [code for code in self._order if code in self._targets]
+        return (*ordered, *(code for code in self._targets if code not in ordered))
 
     @property
     def source_text(self) -> str:

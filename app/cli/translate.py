@@ -165,7 +165,7 @@ def _open(path: Path, rate: int) -> Source:
 def _sinks(format: str, stream: Guarded, job: _Job, bilingual: bool, place: Place, player: Player | None) -> list[Sink]:
     sinks: list[Sink] = []
     if format != "live":
-        sinks.append(writer(format, stream, bilingual=bilingual))
+        sinks.append(writer(format, stream, bilingual=bilingual, languages=job.targets))
     elif stream.isatty():
         sinks.append(TerminalSink(job.source, job.targets))
     else:

@@ -45,6 +45,22 @@ def test_bilingual_txt_names_the_languages() -> None:
     assert written("txt", TALK, bilingual=True).startswith("en: Good morning.\npt: Bom dia.\n\nen: Fish")
 
 
+@pytest.mark.parametrize("name", ["txt", "srt", "vtt", "json"])
+def test_languages_are_in_the_order_asked_for_whichever_is_translated_first(name: str) -> None:
+    spoken = words(" Good morning.", 0, 1200)
+    es, pt = (translation(text, 0, 0, 1200, code) for text, code in (("Buenos días.", "es"), ("Bom dia.", "pt")))
+    found: list[str] = []
+    for events in ([spoken, es, pt, END], [spoken, pt, es, END]):
+        stream = io.StringIO()
+        made = writer(name, stream, languages=("pt", "es"))
+        for event in events:
+            made.add(event)
+        made.close()
+        found.append(stream.getvalue())
+    assert len(set(found)) == 1 or json.loads(found[0]) == json.loads(found[1])
+    assert all(text.index("Bom dia.") < text.index("Buenos días.") for text in found)
+
+
 def test_txt_of_a_session_without_targets_is_what_was_said() -> None:
     assert written("txt", [TALK[0], END]) == "Good morning.\n"
 

@@ -42,8 +42,10 @@ def test_recording_becomes_words_translation_and_speech(english: Recording, tmp_
 def assert_follows_schema(found: Events) -> None:
     schema = json.loads((Path(__file__).parents[2] / "docs" / "events.schema.json").read_text("utf-8"))
     validator = jsonschema.Draft202012Validator(schema)
+    known = {definition["title"].lower(): set(definition["properties"]) for definition in schema["$defs"].values()}
     for event in found:
         validator.validate(event)
+        assert set(event) <= known[str(event["event"])], "no field without a name in the schema"
 
 
 def test_realtime_words_appear_while_the_recording_plays(english: Recording) -> None:
