@@ -70,12 +70,18 @@ class Script:
     def __init__(self, messages: list[dict[str, Any]], role: str, **welcome: Any) -> None:
         self.sent: list[dict[str, Any]] = []
         self.refusals: list[str] = []
+        self.down = False
+        """nobody is let in"""
+        self._channels: list[str] = []
         self._messages = messages
         self._role = role
         self._welcome = welcome
         self._socket: WebSocketRoute | None = None
 
     def connected(self, socket: WebSocketRoute) -> None:
+        if self.down:
+            socket.close(code=1012)
+            return
         self._socket = socket
         socket.on_message(self._answer)
 
@@ -116,7 +122,7 @@ class Script:
             case "start" if self.refusals:
                 self.say({"type": "refused", "code": self.refusals.pop(0), "message": "Not now."})
             case "start":
-                self.say({"type": "started", "key": message["key"], "channel": 1, "position": 0})
+                self.say({"type": "started", "key": message["key"], "channel": self._channel(message), "position": 0})
             case "ping":
                 self.say({"type": "pong", "id": message["id"]})
             case "rotate":
@@ -124,6 +130,11 @@ class Script:
                 self.say({"type": "links", **tokens})
             case _:
                 pass
+
+    def _channel(self, start: dict[str, Any]) -> int:
+        if start["key"] not in self._channels:
+            self._channels.append(start["key"])
+        return self._channels.index(start["key"]) + 1
 
     def _greeting(self) -> dict[str, Any]:
         return {

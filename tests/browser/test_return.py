@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
-from tests.browser.conftest import Running, evaluates, watched
+from tests.browser.conftest import Running, evaluates, until, watched
 from tests.browser.scripted import Script, show
 
 pytestmark = pytest.mark.browser
@@ -89,3 +89,41 @@ def test_file_of_a_long_room_says_that_it_starts_later(server: Running, browser:
             page.get_by_role("button", name="TXT").click()
         page.wait_for_timeout(200)
         assert page.get_by_text("The file starts later").is_visible() is cut
+
+
+def test_last_words_of_who_stopped_without_a_network_are_sent_when_it_is_back(
+    server: Running, browser: Browser
+) -> None:
+    """Also where somebody has begun to speak again meanwhile."""
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        script = show(page, server, "speak")
+        script.down = True
+        script.end(1012)
+        page.get_by_text("Go on speaking: your words are kept here").wait_for()
+        page.wait_for_timeout(1000)
+        page.click("#stop")
+        page.click("#start")
+        page.wait_for_selector("#pause")
+        script.down = False
+        evaluates(page, "document.documentElement.dataset.connection === 'open'")
+        until(lambda: page.evaluate("1") and script.asked("stop"), 20, "the first channel is ended")
+        first, *others = [message["key"] for message in script.asked("start")]
+        assert others[-2:] == [next(key for key in others if key != first), first]
+        assert [message["channel"] for message in script.asked("stop")] == [1]
+        assert page.evaluate("tsuyaku.speaking.channels.size") == 1
+
+
+def test_who_speaks_again_before_the_last_channel_is_closed_gets_a_new_one(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, permissions=["microphone"]) as pages:
+        page = pages.page()
+        script = show(page, server, "talk")
+        page.click("#talk-mine")
+        evaluates(page, "tsuyaku.speaking.channels.get('mine')?.uplink.channel === 1")
+        page.evaluate("tsuyaku.speaking.capture.ear.stream.getAudioTracks()[0].dispatchEvent(new Event('ended'))")
+        page.click("#start")
+        page.click("#talk-mine")
+        evaluates(page, "tsuyaku.speaking.channels.get('mine')?.uplink.channel === 2")
+        script.say({"type": "closed", "sequence": 899, "channel": 1, "code": "end", "message": ""})
+        page.wait_for_timeout(300)
+        assert page.evaluate("tsuyaku.speaking.running && tsuyaku.speaking.active") == "mine"

@@ -39,6 +39,8 @@ export class Speaking {
     this.handlers = handlers;
     /** @type {Map<string, {uplink: Uplink, forget: () => void, silence: number}>} by the name we gave it */
     this.channels = new Map();
+    /** @type {Set<Uplink>} of channels into which nothing more is said, until the server has all of it */
+    this._ending = new Set();
     /** the channel that hears now; others get silence */
     this.active = "";
     this.capture = new Capture({
@@ -97,26 +99,32 @@ export class Speaking {
 
   /** @param {import("./protocol.js").ServerMessage} message */
   take(message) {
-    if (message.type === "welcome") for (const { uplink } of this.channels.values()) uplink.start();
+    if (message.type === "welcome") for (const uplink of this._uplinks) uplink.start();
     if (message.type === "refused") this._refused(message.code);
-    for (const [which, { uplink, forget }] of this.channels) {
+    for (const uplink of this._uplinks) {
       if (message.type === "started" && message.key === uplink.request.key) {
         this._refusals = 0;
         uplink.started(message);
         this.handlers.opened?.();
-      }
-      else if (message.type === "confirmed" && message.channel === uplink.channel) uplink.confirmed(message);
-      else if (message.type === "closed" && message.channel === uplink.channel) {
-        forget();
-        this.channels.delete(which);
-        if (this.running) this.handlers.closed?.(which);
-      }
+      } else if (message.type === "confirmed" && message.channel === uplink.channel) uplink.confirmed(message);
+      else if (message.type === "closed" && message.channel === uplink.channel) this._closed(uplink);
+    }
+  }
+
+  /** @param {Uplink} uplink */
+  _closed(uplink) {
+    this._ending.delete(uplink);
+    for (const [which, channel] of this.channels) {
+      if (channel.uplink !== uplink) continue;
+      channel.forget();
+      this.channels.delete(which);
+      if (this.running) this.handlers.closed?.(which);
     }
   }
 
   /** Of a channel that we asked for: where the server is only busy, it is asked again. @param {string} code */
   _refused(code) {
-    const waiting = [...this.channels.values()].filter(({ uplink }) => uplink.channel === null);
+    const waiting = this._uplinks.filter((uplink) => uplink.channel === null);
     if (!waiting.length) return;
     if (LASTING.has(code)) this.handlers.refused?.();
     if (code !== "busy") return;
@@ -124,21 +132,26 @@ export class Speaking {
     this._refusals += 1;
     clearTimeout(this._retry);
     this._retry = window.setTimeout(() => {
-      for (const { uplink } of waiting) if (uplink.channel === null) uplink.start();
+      for (const uplink of waiting) if (uplink.channel === null) uplink.start();
     }, longest * (0.75 + Math.random() / 2));
   }
 
   disconnected() {
     clearTimeout(this._retry);
-    for (const { uplink } of this.channels.values()) uplink.disconnected();
+    for (const uplink of this._uplinks) uplink.disconnected();
+  }
+
+  /** Of every channel that the server has not closed yet. */
+  get _uplinks() {
+    return [...[...this.channels.values()].map(({ uplink }) => uplink), ...this._ending];
   }
 
   get pendingSeconds() {
-    return Math.max(0, ...[...this.channels.values()].map(({ uplink }) => uplink.pendingSeconds));
+    return Math.max(0, ...this._uplinks.map((uplink) => uplink.pendingSeconds));
   }
 
   get lostSeconds() {
-    return [...this.channels.values()].reduce((sum, { uplink }) => sum + uplink.lost, 0) / SAMPLE_RATE;
+    return this._uplinks.reduce((sum, uplink) => sum + uplink.lost, 0) / SAMPLE_RATE;
   }
 
   /** Nothing more will be said; the last words are still sent. */
@@ -149,10 +162,11 @@ export class Speaking {
     const refused = this._refusals > 0;
     this._refusals = 0;
     await this.capture.stop();
-    for (const [which, { uplink, forget }] of this.channels) {
+    for (const { uplink, forget } of this.channels.values()) {
       uplink.stop();
       forget();
-      if (refused && uplink.channel === null) this.channels.delete(which); // who goes does not wait for a place
+      if (!refused || uplink.channel !== null) this._ending.add(uplink); // who goes does not wait for a place
     }
+    this.channels.clear();
   }
 }
