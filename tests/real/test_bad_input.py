@@ -219,7 +219,8 @@ def test_second_interrupt_ends_at_once_and_says_so(english: Recording, tmp_path:
         for _ in range(2):
             process.send_signal(signal.SIGINT)
             time.sleep(0.1)
-        assert process.wait(30) == 130
+        # What has said all and is only leaving dies of the signal, which a shell calls 130, too.
+        assert process.wait(30) in (130, -signal.SIGINT)
         reader.join()
         said = process.stderr.read().splitlines()
     assert len(said) == 1, said
