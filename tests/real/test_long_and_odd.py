@@ -106,6 +106,39 @@ def test_ten_minutes_without_speech_are_not_looped(sound: object, tmp_path: Path
     assert longest_repetition(heard) <= 2, heard
 
 
+def clicks(seconds: float) -> np.ndarray:
+    """Keys that are struck at uneven times; always the same."""
+    generator = np.random.default_rng(3)
+    sound = 0.001 * generator.standard_normal(round(seconds * RATE))
+    fading = np.exp(-np.arange(RATE // 50) / 60)
+    for at in generator.integers(0, len(sound) - len(fading), round(6 * seconds)):
+        sound[at : at + len(fading)] += generator.uniform(0.2, 0.7) * generator.standard_normal(len(fading)) * fading
+    return sound.astype(np.float32)
+
+
+def hum(seconds: float) -> np.ndarray:
+    """A machine on the mains, with beats between its harmonics."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    sound = sum(
+        np.sin(2 * np.pi * pitch * times) / number for number, pitch in enumerate((50, 100.3, 150, 301, 449), 1)
+    )
+    return (0.2 * np.asarray(sound)).astype(np.float32)
+
+
+def siren(seconds: float) -> np.ndarray:
+    """A tone that rises and falls as a voice does, twice a second."""
+    times = np.arange(round(seconds * RATE)) / RATE
+    phase = 2 * np.pi * np.cumsum(500 + 200 * np.sin(2 * np.pi * 2 * times)) / RATE
+    return (0.3 * np.sin(phase)).astype(np.float32)
+
+
+@pytest.mark.parametrize("sound", [clicks, hum, siren, noise, music])
+def test_minute_without_speech_has_hardly_a_word(sound: object, tmp_path: Path) -> None:
+    """On every machine, also where there are no recordings of what is no speech."""
+    assert callable(sound)
+    assert len(words(transcribed(write_wav(tmp_path / "sound.wav", sound(60.0))))) <= 3
+
+
 def longest_repetition(heard: list[str]) -> int:
     """How often the same one to four words follow each other."""
     longest = 1 if heard else 0
