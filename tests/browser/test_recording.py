@@ -57,5 +57,10 @@ def test_recording_is_heard_and_painted_at_once(server: Running, browser: Browse
         figures["commit_to_paint_median_ms"] = statistics.median(paints)
         assert statistics.median(paints) <= 100
         assert page.locator("#state").inner_text()
+        spoken = page.evaluate(
+            "tsuyaku.panel.bars.filter(bar => bar.stages.speak !== undefined).map(bar => bar.stages)"
+        )
+        figures["speech_waits_to_sound_median_ms"] = statistics.median(stages.get("play", 0) for stages in spoken)
+        assert sum("play" in stages for stages in spoken) > len(spoken) / 2, "but for those that wait or were left out"
         page.click("#voice")
         evaluates(page, "tsuyaku.playback.energy === 0 || tsuyaku.playback.context.state === 'suspended'")

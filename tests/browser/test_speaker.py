@@ -211,6 +211,8 @@ def test_speaker_whose_channel_is_closed_has_no_open_microphone(server: Running,
         script = show(page, server, "speak")
         script.say(closed(code))
         page.get_by_text("The server has closed your channel").wait_for()
+        assert page.get_by_text("engine-failed").count() == (code != "end")
+        assert page.locator(".notices .notice").count() == 1
         evaluates(page, SILENT)
         page.click("#start")
         page.wait_for_selector("#pause")

@@ -17,6 +17,7 @@ pytestmark = pytest.mark.browser
 
 AUDIBLE = 0.003
 PHONE = {"width": 390, "height": 844}
+TIMES = {"start_ms": 13_000, "end_ms": 13_500, "emitted_ms": 14_000}
 LANGUAGES = ["en", "es", "ja", "pt"]
 
 
@@ -157,6 +158,19 @@ def test_two_people_know_before_they_begin_where_llama_is_alone(server: Running,
         page.get_by_text("Only Llama translates between these languages").wait_for()
         page.select_option("#theirs", "es")
         page.get_by_text("Only Llama translates").wait_for(state="detached")
+
+
+def test_what_two_people_know_already_does_not_stay_before_what_they_read(server: Running, browser: Browser) -> None:
+    with watched(browser, server.url, viewport=PHONE, permissions=["microphone"]) as pages:
+        page = pages.page()
+        knowing(page, pairs={"en": ["pt"], "pt": ["en"]}, alone={"pt": ["en"], "en": ["pt"]})
+        script = show(page, server, "talk")
+        page.get_by_text("Only Llama translates").wait_for()
+        script.say(*conversation())
+        page.get_by_text("Only Llama translates").wait_for(state="detached", timeout=15_000)
+        script.say({"type": "words", "sequence": 800, "channel": 1, "language": "en", "text": " Well,", **TIMES})
+        evaluates(page, "tsuyaku.room.captions.seen.has(800)")
+        assert page.get_by_text("Only Llama translates").count() == 0
 
 
 def test_two_people_know_before_they_begin_what_is_not_translated(server: Running, browser: Browser) -> None:

@@ -150,7 +150,7 @@ export class Room {
   /** @param {import("./protocol.js").Trouble} message */
   _trouble({ stage, language, channel, code, replaced }) {
     if (code === "language-unserved") {
-      if (this.told("unserved")) return;
+      if (this.told("served")) return;
       const { words, language: spoken } = this.captions.channels.get(channel) ?? { words: [], language: "" };
       const from = words.at(-1)?.language ?? spoken;
       const values = { from: from && from !== "auto" ? nativeName(from) : t("trouble.unserved.this"), to: nativeName(language) };

@@ -17,20 +17,31 @@ export function served({ pairs, alone }, from, to) {
   return alone[from]?.includes(to) ? "alone" : "served";
 }
 
-/**
- * Tells, or takes back, what hinders the languages that meet here: the worst of it.
- * @param {import("./room.js").Room} room
- * @param {Facts} facts
- * @param {[string, string][]} pairs
- */
-export function tellServed(room, facts, pairs) {
-  const found = (/** @type {string} */ how) => pairs.find(([from, to]) => served(facts, from, to) === how);
-  const missing = found("unserved");
-  const alone = found("alone");
-  if (!missing) room.untell("unserved");
-  else room.tell("unserved", "trouble.unserved", { values: { from: nativeName(missing[0]), to: nativeName(missing[1]) } });
-  if (missing || !alone) room.untell("alone");
-  else if (!room.told("alone")) room.tell("alone", "listen.alone");
+/** Tells what hinders the languages that meet in a room. The same is told once. */
+export class Served {
+  /** @param {import("./room.js").Room} room */
+  constructor(room) {
+    this.room = room;
+    /** @type {Facts} */
+    this.facts = { pairs: {}, alone: {} };
+    this._told = "";
+  }
+
+  /**
+   * @param {[string, string][]} pairs from and to; the worst of them is told, and nothing where all are served
+   * @param {boolean} [passing] only for a while: it stands over what is read
+   */
+  tell(pairs, passing = false) {
+    const found = (/** @type {string} */ how) => pairs.find(([from, to]) => served(this.facts, from, to) === how);
+    const missing = found("unserved");
+    const alone = missing ? undefined : found("alone");
+    const now = `${missing} ${alone} ${passing}`;
+    if (now === this._told) return;
+    this._told = now;
+    if (missing) this.room.tell("served", "trouble.unserved", { values: { from: nativeName(missing[0]), to: nativeName(missing[1]) }, passing });
+    else if (alone) this.room.tell("served", "listen.alone", { passing });
+    else this.room.untell("served");
+  }
 }
 
 /**

@@ -31,7 +31,7 @@ export class Speaking {
   /**
    * @param {import("./connection.js").Connection} connection
    * @param {{level?: (rms: number, peak: number) => void, ended?: () => void, interrupted?: (now: boolean) => void,
-   *   refused?: () => void, opened?: () => void, closed?: (which: string) => void}} handlers
+   *   refused?: () => void, opened?: () => void, closed?: (which: string, code: string) => void}} handlers
    * `closed`: the server has ended a channel into which we still speak; `refused`: the server opens no channel for us, and will not; `opened`: it has opened one
    */
   constructor(connection, handlers) {
@@ -107,18 +107,21 @@ export class Speaking {
         uplink.started(message);
         this.handlers.opened?.();
       } else if (message.type === "confirmed" && message.channel === uplink.channel) uplink.confirmed(message);
-      else if (message.type === "closed" && message.channel === uplink.channel) this._closed(uplink);
+      else if (message.type === "closed" && message.channel === uplink.channel) this._closed(uplink, message.code);
     }
   }
 
-  /** @param {Uplink} uplink */
-  _closed(uplink) {
+  /**
+   * @param {Uplink} uplink
+   * @param {string} code
+   */
+  _closed(uplink, code) {
     this._ending.delete(uplink);
     for (const [which, channel] of this.channels) {
       if (channel.uplink !== uplink) continue;
       channel.forget();
       this.channels.delete(which);
-      if (this.running) this.handlers.closed?.(which);
+      if (this.running) this.handlers.closed?.(which, code);
     }
   }
 

@@ -13,7 +13,7 @@ import { opusWorks } from "../opus.js";
 import { Original } from "../original.js";
 import { fragment, Room } from "../room.js";
 import { Roll } from "../roll.js";
-import { spoken, tellServed } from "../served.js";
+import { Served, spoken } from "../served.js";
 import { Awake, brand, languageRow, openDisplay, openSave } from "../settings.js";
 
 apply();
@@ -25,12 +25,6 @@ let language = asked || prefs.reads || preferred()[0] || "en";
 let withVoice = false;
 let withSource = true;
 const opus = await opusWorks();
-/** @type {import("../served.js").Facts} */
-let facts = { pairs: {}, alone: {} };
-void info().then((known) => {
-  facts = known;
-  tellPairs();
-});
 
 const room = new Room(wanted(), {
   message: take,
@@ -42,6 +36,11 @@ const room = new Room(wanted(), {
     if (arrivals.size > 100) arrivals.delete([...arrivals.keys()][0] ?? "");
     void playback.play(voice);
   },
+});
+const pairs = new Served(room);
+void info().then((facts) => {
+  pairs.facts = facts;
+  tellPairs();
 });
 /** @type {Map<string, number>} when the first of a clause's speech arrived */
 const arrivals = new Map();
@@ -130,7 +129,7 @@ function take(message) {
 
 /** Who reads should know why captions may wait, or do not come. */
 function tellPairs() {
-  tellServed(room, facts, spoken(room.captions).map((from) => [from, language]));
+  pairs.tell(spoken(room.captions).map((from) => [from, language]));
 }
 
 /** No other language can be had now, and nothing will be spoken. */

@@ -40,7 +40,7 @@ const room = new Room(
   { message: take, status, save, speaker: true },
 );
 room.connection.code = asked.get("code") ?? "";
-const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, refused: () => void stop(), opened, closed: () => void closed() });
+const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, refused: () => void stop(), opened, closed: (_, code) => void closed(code) });
 const awake = new Awake();
 const panel = new LatencyPanel();
 const host = new Host(room, facts.address);
@@ -189,9 +189,10 @@ function opened() {
   room.untell("closed");
 }
 
-/** The server takes nothing more of what is said: the room is being ended, or its engines have failed. */
-async function closed() {
-  room.tell("closed", "speak.closed", { danger: true });
+/** The server takes nothing more of what is said: the room is being ended, or its engines have failed. @param {string} code */
+async function closed(code) {
+  room.untell("engine"); // nothing goes on here
+  room.tell("closed", "speak.closed", { danger: true, detail: code === "end" ? "" : code });
   await stop();
 }
 

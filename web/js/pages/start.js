@@ -132,7 +132,7 @@ async function begin(notice, make) {
         return;
       }
       if (times === 1) fill(notice, waiting(notice));
-      await new Promise((resolve) => setTimeout(resolve, error.retryMs * times * (0.75 + Math.random() / 2)));
+      await new Promise((resolve) => setTimeout(resolve, error.retryMs * times * (1 + Math.random() / 2)));
     }
   }
 }

@@ -14,7 +14,7 @@ import { Playback } from "../playback.js";
 import { apply, prefs, remember } from "../prefs.js";
 import { Room, shared } from "../room.js";
 import { Roll } from "../roll.js";
-import { spoken, tellServed } from "../served.js";
+import { Served, spoken } from "../served.js";
 import { Awake, brand, languageSelect, openDisplay, openSave } from "../settings.js";
 import { Speaking } from "../speaking.js";
 
@@ -45,6 +45,8 @@ let soundedAt = -Infinity;
 const opus = await opusWorks();
 
 const room = new Room(wanted(), { message: take, status, voice: (voice) => playback.play(voice), speaker: true });
+const pairs = new Served(room);
+pairs.facts = facts;
 const playback = new Playback({ progress: ({ waiting }) => waiting > 0.02 && (soundedAt = performance.now()) });
 const speaking = new Speaking(room.connection, { level, ended: () => void lost(), interrupted, refused: () => void refused(), opened, closed });
 const awake = new Awake();
@@ -121,13 +123,12 @@ function setup() {
 /** Two people should know before they begin, and a phone each as soon as the other speaks, what does not reach whom. */
 function tellPairs() {
   const heard = each ? spoken(room.captions).map((from) => /** @type {[string, string]} */ ([from, mine])) : [];
-  tellServed(room, facts, each ? heard : [[mine, theirs], [theirs, mine]]);
+  pairs.tell(each ? heard : [[mine, theirs], [theirs, mine]], started);
 }
 
 /** @param {HTMLButtonElement} start */
 async function begin(start) {
   if (!each && mine === theirs) theirs = usable(languages, mine);
-  tellPairs();
   start.disabled = true;
   try {
     await playback.start();
@@ -138,6 +139,7 @@ async function begin(start) {
   }
   room.untell("capture");
   started = true;
+  tellPairs();
   void awake.hold();
   room.connection.want(wanted());
   halves = each ? [await half(mine, "mine")] : [await half(theirs, "theirs"), await half(mine, "mine")];
@@ -336,10 +338,15 @@ async function refused() {
   setup();
 }
 
-/** The server has ended a channel. One that nobody speaks into now is opened again by its button. @param {string} which */
-function closed(which) {
+/**
+ * The server has ended a channel. One that nobody speaks into now is opened again by its button.
+ * @param {string} which
+ * @param {string} code
+ */
+function closed(which, code) {
   if (speaking.channels.size && which !== speaking.active && !(automatic && which === "auto")) return;
-  room.tell("closed", "speak.closed", { danger: true });
+  room.untell("engine"); // nothing goes on here
+  room.tell("closed", "speak.closed", { danger: true, detail: code === "end" ? "" : code });
   void refused();
 }
 
