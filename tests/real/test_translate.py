@@ -147,7 +147,7 @@ def test_sound_of_a_video_that_begins_late_keeps_its_times(english: Recording, t
     ]
     begins = [next(float(str(e["source_start_ms"])) for e in each if e["event"] == "words") for each in found]
     assert begins[1] - begins[0] == pytest.approx(late_s * 1000, abs=150)
-    assert committed(found[1], "words", "en") == committed(found[0], "words", "en")
+    assert wer(*(committed(each, "words", "en") for each in found)) <= 0.05
 
 
 def test_raw_pcm_on_standard_input_is_interpreted(english: Recording) -> None:

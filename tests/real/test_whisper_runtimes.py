@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
@@ -45,13 +46,25 @@ def words(hypothesis: Hypothesis) -> list[str]:
     return [word.text for word in hypothesis.words]
 
 
+def same(ours: list[str], theirs: list[str]) -> list[tuple[int, int]]:
+    """Pairs of indices of equal words. One word may differ, since 8 bits may hear a name in another way, and marks: of
+    those one runtime writes more."""
+    kept = [[(index, text) for index, text in enumerate(each) if text.strip(" ,.?!")] for each in (ours, theirs)]
+    matcher = SequenceMatcher(None, *([text for _, text in each] for each in kept), autojunk=False)
+    pairs = [
+        (kept[0][a + k][0], kept[1][b + k][0]) for a, b, size in matcher.get_matching_blocks() for k in range(size)
+    ]
+    assert len(pairs) >= max(len(kept[0]), len(kept[1])) - 1 > 0, (ours, theirs)
+    return pairs
+
+
 def test_both_hear_the_same_at_the_same_time(
     onnx: WhisperRecognizer, reference: WhisperRecognizer, audio: Samples
 ) -> None:
     request = RecognitionRequest(audio, "en")
     ours, theirs = onnx.recognize(request), reference.recognize(request)
-    assert words(ours) == words(theirs)
-    assert statistics.median(abs(a.end - b.end) for a, b in zip(ours.words, theirs.words, strict=True)) <= 0.04
+    pairs = same(words(ours), words(theirs))
+    assert statistics.median(abs(ours.words[a].end - theirs.words[b].end) for a, b in pairs) <= 0.04
     assert ours.mean_log_probability == pytest.approx(theirs.mean_log_probability, abs=0.1)
     assert ours.no_speech == pytest.approx(theirs.no_speech, abs=0.05)
 
@@ -65,7 +78,9 @@ def test_a_prefix_and_a_prompt_are_gone_on_from(
     prompt = onnx.encode_text(" This is what was said before.", "en")
     for said_before in ((), prompt):
         request = RecognitionRequest(audio, "en", prefix, said_before)
-        assert words(onnx.recognize(request)) == words(reference.recognize(request)) == [w.text for w in whole[half:]]
+        gone_on = words(onnx.recognize(request))
+        same(gone_on, words(reference.recognize(request)))
+        same(gone_on, [word.text for word in whole[half:]])
 
 
 def test_both_identify_the_language(
