@@ -12,6 +12,7 @@ from models.protocols import SAMPLE_RATE
 from pipeline.words import TimedWord, spoken
 
 REPETITION_WORDS = 3  # said twice at once, by a decoder more often than by a person
+AGAIN_ABOVE = 0.5  # probability of a word that is said twice at once
 ECHO_WORDS = 4  # of a passage that returns
 ECHO_PACE = 0.6  # of the time that the passage took; nobody says it again so much faster
 SLACK_CHARACTERS = 8  # beyond the fastest speech: times of words are rough
@@ -57,9 +58,13 @@ def until_echoed(said: Sequence[TimedWord], words: Sequence[TimedWord]) -> int:
 def without_stutter(
     said: Sequence[TimedWord], words: tuple[TimedWord, ...], doubtful_below: float
 ) -> tuple[TimedWord, ...]:
-    """Without the second of two equal pairs where a word of either is doubtful: what the decoder does not understand
-    it fills with what it has just written."""
+    """Without the second of two equal pairs where a word of either is doubtful, and of two equal words where the second
+    is not likely: what the decoder does not understand it fills with what it has just written."""
     places, every, first = _joined(said, words)
+    for at in range(max(1, first), len(every)):
+        if every[at].key == every[at - 1].key and every[at].probability < AGAIN_ABOVE:
+            end = places[at + 1 - first] if at + 1 < len(every) else len(words)
+            return (*words[: places[at - first]], *words[end:])
     for at in range(max(2, first), len(every) - 1):
         four = every[at - 2 : at + 2]
         keys = [word.key for word in four]

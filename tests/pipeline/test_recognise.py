@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from models.protocols import SAMPLE_RATE, Hypothesis, Word
@@ -201,3 +203,13 @@ def test_pair_that_returns_at_once_with_a_doubtful_word_is_left_out() -> None:
 
     for chance, expected in ((0.1, " saint louis sat down"), (0.9, " saint louis saint louis sat down")):
         assert text(apply(utterance(), heard(chance), closed=True))[0] == expected
+
+
+def test_word_that_is_said_twice_at_once_is_believed_only_where_it_is_likely() -> None:
+    """As in "St. St." and "in in"; a person says "no, no"."""
+    for probability, kept in ((0.45, " play in the garden"), (0.9, " play in in the garden")):
+        live = utterance()
+        given = hypothesis("play in in the garden", probability=0.9)
+        words = (*given.words[:2], replace(given.words[2], probability=probability), *given.words[3:])
+        update = apply(live, replace(given, words=words), closed=True)
+        assert text(update)[0] == kept
