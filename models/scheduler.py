@@ -102,9 +102,9 @@ class Submits(Protocol[Asked, Result]):
 
 
 class Share(Generic[Request, Result]):
-    """Another kind of request to an engine that has a worker: both wait in one queue."""
+    """Another kind of request to an engine that has a worker, or the same in another form: all wait in one queue."""
 
-    def __init__(self, worker: Scheduler[Any, Any], wrap: Callable[[Request], Any]) -> None:
+    def __init__(self, worker: Submits[Any, Any], wrap: Callable[[Request], Any]) -> None:
         self._worker = worker
         self._wrap = wrap
 

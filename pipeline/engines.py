@@ -75,9 +75,9 @@ class Engines:
     recognizer: Scheduler[RecognitionRequest, Hypothesis]
     identify: Submits[Samples, Mapping[str, float]]
     translator: TranslationEngine
-    voice: Callable[[str], Awaitable[Scheduler[SpeechRequest, Voiced]]]
+    voice: Callable[[str], Awaitable[Submits[SpeechRequest, Voiced]]]
     """the synthesiser of a language, loaded on first use; raises `TsuyakuError` where there is none"""
     identify_text: TextIdentifier | None = None
     """a second opinion on which of two languages is spoken"""
-    faster_voice: Callable[[str], Awaitable[Scheduler[SpeechRequest, Voiced] | None]] | None = None
+    faster_voice: Callable[[str], Awaitable[Submits[SpeechRequest, Voiced] | None]] | None = None
     """one for a machine that is too busy for the voice above; None where that is the fastest"""

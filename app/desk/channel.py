@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import Any
 
 import msgspec
 
 from app.desk.loop import Ear
 from models.protocols import Samples
-from models.scheduler import Done, Scheduler
+from models.scheduler import Share, Submits
 from pipeline.engines import SpeechRequest, Voiced
 from pipeline.events import StageTime, Trace
 from pipeline.session import Session
@@ -33,19 +32,9 @@ class Channel:
     samples: asyncio.Queue[Samples | None] = field(default_factory=asyncio.Queue[Samples | None])
 
 
-class Paced(Scheduler[SpeechRequest, Voiced]):
+def paced(voice: Submits[SpeechRequest, Voiced], speed: float) -> Share[SpeechRequest, Voiced]:
     """A voice at the speed that was chosen for it."""
-
-    def __init__(self, voice: Scheduler[SpeechRequest, Voiced], speed: float) -> None:
-        self._voice, self._speed = voice, speed
-
-    async def start(self) -> None:
-        await self._voice.start()
-
-    async def submit(self, request: SpeechRequest, *, deadline: float, key: Any = None) -> Done[Voiced]:
-        return await self._voice.submit(
-            SpeechRequest(request.text, request.rate * self._speed), deadline=deadline, key=key
-        )
+    return Share(voice, lambda request: SpeechRequest(request.text, request.rate * speed))
 
 
 async def feed(channel: Channel) -> None:

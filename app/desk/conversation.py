@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from app.desk.channel import Channel, Paced, feed, with_capture
+from app.desk.channel import Channel, feed, paced, with_capture
 from app.desk.config import BargeIn, DeskConfig, Mode
 from app.desk.health import Notice
 from app.desk.loop import Mouth, SoundLoop
@@ -24,7 +24,7 @@ from app.desk.record import Key, Record, Row
 from app.desk.sound import to_desk
 from models.errors import TsuyakuError
 from models.protocols import Samples, TranslationRequest
-from models.scheduler import Scheduler
+from models.scheduler import Submits
 from pipeline.config import SessionConfig
 from pipeline.engines import Engines, SpeechRequest, Voiced
 from pipeline.events import AnyEvent, End, Miss, Speech, Trace, Voice, Words
@@ -68,12 +68,12 @@ class Conversation:
     def session(self, config: SessionConfig) -> Session:
         """A two-way session whose voices speak as fast as was chosen."""
 
-        async def voice(language: str) -> Scheduler[SpeechRequest, Voiced]:
-            return Paced(await self.engines.voice(language), self._speed(language))
+        async def voice(language: str) -> Submits[SpeechRequest, Voiced]:
+            return paced(await self.engines.voice(language), self._speed(language))
 
-        async def faster(language: str) -> Scheduler[SpeechRequest, Voiced] | None:
+        async def faster(language: str) -> Submits[SpeechRequest, Voiced] | None:
             found = await self.engines.faster_voice(language) if self.engines.faster_voice else None
-            return Paced(found, self._speed(language)) if found else None
+            return paced(found, self._speed(language)) if found else None
 
         both = frozenset(self.config.between)
         return Session(

@@ -18,7 +18,7 @@ from app.desk.script import Recorder
 from app.desk.sound import DESK_RATE
 from app.voices import Voices
 from models.errors import InputError, TsuyakuError
-from models.scheduler import Scheduler
+from models.scheduler import Submits
 from models.store import Store
 from pipeline.config import SessionConfig
 from pipeline.engines import Engines, SpeechRequest, Voiced
@@ -146,10 +146,10 @@ def with_voices(engines: Engines, chosen: Mapping[str, str]) -> Engines:
     store = Store()
     own = {language: Voices(store, engine) for language, engine in chosen.items()}
 
-    async def voice(language: str) -> Scheduler[SpeechRequest, Voiced]:
+    async def voice(language: str) -> Submits[SpeechRequest, Voiced]:
         return await (own[language].get(language) if language in own else engines.voice(language))
 
-    async def faster(language: str) -> Scheduler[SpeechRequest, Voiced] | None:
+    async def faster(language: str) -> Submits[SpeechRequest, Voiced] | None:
         known = None if language in own else engines.faster_voice
         return None if known is None else await known(language)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.errors import TsuyakuError
 from models.protocols import SAMPLE_RATE
-from models.scheduler import Scheduler
+from models.scheduler import Submits
 from pipeline.audio import ms
 from pipeline.budget import Backlog, VoiceControl
 from pipeline.channel import Channel
@@ -29,7 +29,7 @@ class SpeechIn:
         self._begun: tuple[float, StageTime] | None = None
         """when the speech of the present clause began, and what that took"""
         self._control = VoiceControl()
-        self._faster: Scheduler[SpeechRequest, Voiced] | None = None
+        self._faster: Submits[SpeechRequest, Voiced] | None = None
         """what speaks the present clause instead of the language's voice"""
 
     async def run(self) -> None:
@@ -78,7 +78,7 @@ class SpeechIn:
         action = "faster voice" if faster else "rate follows the backlog"
         await self._shared.miss("speak", self._language, segment, budget, actual, action)
 
-    async def _alternative(self) -> Scheduler[SpeechRequest, Voiced] | None:
+    async def _alternative(self) -> Submits[SpeechRequest, Voiced] | None:
         find = self._shared.engines.faster_voice
         return None if find is None else await find(self._language)
 

@@ -14,8 +14,6 @@ from models.store import Store
 from models.whisper import MAX_TOKENS_PER_SECOND, TOKEN_ALLOWANCE, Context, WhisperRecognizer
 from models.whisper_runtime import FRAMES_PER_SECOND, Aligned, Generated, Prompt, Spectrogram
 
-pytestmark = pytest.mark.real
-
 
 class Scripted:
     """Answers pass after pass with the next of `texts`, as tokens."""
