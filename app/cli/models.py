@@ -76,7 +76,7 @@ def pull(names: Names) -> None:
     \b
         tsuyaku models pull en ja                            recogniser, both directions and voices
         tsuyaku models pull whisper-small firefox-en-de
-        tsuyaku models pull pt-BR es                         a region is left out: both are just Portuguese
+        tsuyaku models pull pt-BR es                         a region is left out: pt-BR is pt
         HF_ENDPOINT=https://mirror tsuyaku models pull ja    a mirror of the model hub
     """
     store = Store()
