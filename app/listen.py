@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -92,16 +93,18 @@ class Listener:
         self._resume: Resume | None = None
         self._pings = 0
 
-    async def messages(self) -> AsyncIterator[ServerMessage | Voice | Lost | Gone]:
-        """Raises `InputError` `link-refused`, `UnavailableError` `server-unreachable`."""
+    async def messages(self) -> AsyncGenerator[ServerMessage | Voice | Lost | Gone]:
+        """To be left with `aclose`, which closes the socket. Raises `InputError` `link-refused`, `UnavailableError`
+        `server-unreachable`."""
         retry_s, lost_at = FIRST_RETRY_S, time.monotonic()
         while True:
             try:
-                async for message in self._connected():
-                    retry_s, lost_at = FIRST_RETRY_S, time.monotonic()
-                    yield message
-                    if isinstance(message, Ended):
-                        return
+                async with aclosing(self._connected()) as connected:
+                    async for message in connected:
+                        retry_s, lost_at = FIRST_RETRY_S, time.monotonic()
+                        yield message
+                        if isinstance(message, Ended):
+                            return
             except websockets.ConnectionClosed as error:
                 self._judge(error)
             except (OSError, TimeoutError, websockets.InvalidHandshake) as error:

@@ -6,6 +6,7 @@ import asyncio
 import ssl
 import sys
 from collections.abc import Coroutine
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -133,23 +134,24 @@ async def _publish(publisher: Publisher | None, following: Coroutine[None, None,
 async def _follow(listener: Listener, reader: _Reader, hearers: list[Sink]) -> str:
     """Until the room ends; why it did."""
     play_ms = 0.0
-    async for message in listener.messages():
-        match message:
-            case Lost():
-                typer.echo("tsuyaku: connection lost; trying again, nothing will be missing", err=True)
-            case Gone():
-                typer.echo("tsuyaku: some of what was said meanwhile is gone", err=True)
-            case Voice():
-                speech = _speech(message, play_ms)
-                play_ms += speech.duration_ms
-                for hearer in hearers:
-                    hearer.add(speech)
-            case protocol.Refused() | protocol.Trouble():
-                typer.echo(f"tsuyaku: [{message.code}]", err=True)
-            case protocol.Ended():
-                return message.code
-            case _:
-                reader.add(message)
+    async with aclosing(listener.messages()) as messages:
+        async for message in messages:
+            match message:
+                case Lost():
+                    typer.echo("tsuyaku: connection lost; trying again, nothing will be missing", err=True)
+                case Gone():
+                    typer.echo("tsuyaku: some of what was said meanwhile is gone", err=True)
+                case Voice():
+                    speech = _speech(message, play_ms)
+                    play_ms += speech.duration_ms
+                    for hearer in hearers:
+                        hearer.add(speech)
+                case protocol.Refused() | protocol.Trouble():
+                    typer.echo(f"tsuyaku: [{message.code}]", err=True)
+                case protocol.Ended():
+                    return message.code
+                case _:
+                    reader.add(message)
     return "end"
 
 

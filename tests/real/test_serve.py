@@ -227,6 +227,7 @@ def test_terminal_listens_to_a_room(server: Serve, speech: Samples, tmp_path: Pa
     host = asyncio.run(speak())
     out, errors = listener.communicate(timeout=60)
     assert listener.returncode == 0, errors
+    assert errors.strip() == b"tsuyaku: the room is over (host)."
     written = "".join(re.findall(r"pt: (.*)$", out.decode(), re.MULTILINE))
     squeezed = re.sub(r"\s", "", host.text("caption", "pt"))
     assert re.sub(r"\s", "", written) == squeezed != ""
