@@ -30,12 +30,15 @@ from models.whisper_runtime import (
     MAX_POSITIONS,
     Aligned,
     CTranslate2Runtime,
+    Generated,
     Prompt,
     Runtime,
+    Until,
 )
 
 FULL_CONTEXT_SECONDS = 30.0
-RETRY_FACTOR = 2.0  # of the context, after a loop: enough to leave it, a third of the cost of the full context
+RETRY_MORE_S = 2.0  # of silence, after a loop: enough to leave it
+ECHO_TOKENS = 6  # of a passage that is written again
 MAX_TOKENS_PER_SECOND = 14.0  # the fastest speech of a test set of 30 languages stays below 12
 TOKEN_ALLOWANCE = 12
 LANGUAGES: tuple[str, ...] = tuple(_LANGUAGE_CODES)
@@ -82,12 +85,12 @@ class WhisperRecognizer:
         self._hotword_tokens: dict[tuple[str, tuple[str, ...]], list[int]] = {}
 
     def recognize(self, request: RecognitionRequest) -> Hypothesis:
-        seconds = len(request.audio) / SAMPLE_RATE
-        first = self._decode(request, self._context.seconds(seconds))
-        if not first.looped:
-            return first
-        more_s = min(FULL_CONTEXT_SECONDS, RETRY_FACTOR * self._context.seconds(seconds))
-        return self._decode(replace(request, prompt=(), hotwords=()), more_s)
+        context_s = self._context.seconds(len(request.audio) / SAMPLE_RATE)
+        found = self._decode(request, context_s, lambda tokens: _loops(tokens) or _echoes(request.prefix, tokens))
+        if found.looped:
+            more_s = min(FULL_CONTEXT_SECONDS, context_s + RETRY_MORE_S)
+            found = self._decode(replace(request, prompt=(), hotwords=()), more_s, _loops)
+        return self._hypothesis(request, found)
 
     def run(self, requests: Sequence[RecognitionRequest | IdentificationRequest]) -> list[Any]:
         """What `models.scheduler` calls: a `Hypothesis` or a probability of each language for each request."""
@@ -140,21 +143,36 @@ class WhisperRecognizer:
         padded[:, : features.shape[1]] = features
         return self._runtime.encode(padded)
 
-    def _decode(self, request: RecognitionRequest, context_s: float) -> Hypothesis:
+    def _decode(self, request: RecognitionRequest, context_s: float, until: Until) -> _Decoded:
         tokenizer = self._tokenizer(request.language)
-        seconds = len(request.audio) / SAMPLE_RATE
         encoded = self._encode(request.audio, context_s)
         prompt = _prompt(tokenizer, request, self._hotwords(tokenizer, request))
-        allowed = int(TOKEN_ALLOWANCE + MAX_TOKENS_PER_SECOND * seconds) - len(request.prefix)
+        allowed = int(TOKEN_ALLOWANCE + MAX_TOKENS_PER_SECOND * len(request.audio) / SAMPLE_RATE) - len(request.prefix)
         length = min(MAX_POSITIONS, len(prompt.tokens) + max(TOKEN_ALLOWANCE, allowed))
-        generated = self._runtime.generate(encoded, prompt, length, _suppressed(tokenizer))
+        generated = self._runtime.generate(encoded, prompt, length, _suppressed(tokenizer), until)
         tokens = [token for token in generated.tokens if token < tokenizer.eot]
         kept = tokens[: _loop_start(tokens)]
-        text = tokenizer.decode(kept)
-        looped = len(kept) < len(tokens) or _compression(text) > COMPRESSION_LIMIT
-        aligned = self._runtime.align(encoded, prompt, kept, seconds) if kept else Aligned([], [])
-        words = _words(tokenizer, kept, aligned, seconds)
-        return Hypothesis(tuple(words), generated.no_speech, generated.mean_log_probability, looped)
+        looped = until(tokens) or len(kept) < len(tokens) or _compression(tokenizer.decode(kept)) > COMPRESSION_LIMIT
+        return _Decoded(encoded, prompt, generated, kept, looped)
+
+    def _hypothesis(self, request: RecognitionRequest, found: _Decoded) -> Hypothesis:
+        seconds, kept = len(request.audio) / SAMPLE_RATE, found.kept
+        aligned = self._runtime.align(found.encoded, found.prompt, kept, seconds) if kept else Aligned([], [])
+        words = _words(self._tokenizer(request.language), kept, aligned, seconds)
+        generated = found.generated
+        return Hypothesis(tuple(words), generated.no_speech, generated.mean_log_probability, found.looped)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """What was written of a piece of audio."""
+
+    encoded: Any
+    prompt: Prompt
+    generated: Generated
+    kept: list[int]
+    """its tokens, up to where they loop"""
+    looped: bool
 
 
 def _runtime(
@@ -190,6 +208,19 @@ def _suppressed(tokenizer: Any) -> tuple[int, ...]:
     """Symbols that are no speech, and special tokens; -1 is Whisper's name for the former."""
     suppressed: Any = get_suppressed_tokens
     return tuple(suppressed(tokenizer, [-1]))
+
+
+def _loops(tokens: Sequence[int]) -> bool:
+    return _loop_start(tokens) < len(tokens)
+
+
+def _echoes(prefix: Sequence[int], tokens: Sequence[int]) -> bool:
+    """Whether the tail is a passage that stands before it, which a person seldom says twice within one piece of audio,
+    and a decoder that does not find the end often does."""
+    if len(tokens) < ECHO_TOKENS:
+        return False
+    written, tail = [*prefix, *tokens], [*tokens[-ECHO_TOKENS:]]
+    return any(written[at : at + ECHO_TOKENS] == tail for at in range(len(written) - 2 * ECHO_TOKENS + 1))
 
 
 def _loop_start(tokens: Sequence[int]) -> int:

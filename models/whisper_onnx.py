@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from models import whisper_weights
 from models.errors import UnavailableError
 from models.whisper_alignment import first_frames
-from models.whisper_runtime import FRAMES_PER_SECOND, MEDIAN_WIDTH, Aligned, Generated, Prompt, Spectrogram
+from models.whisper_runtime import FRAMES_PER_SECOND, Aligned, Generated, Prompt, Spectrogram, Until
 
 LARGEST = 600_000_000  # bytes of weights, as stored, that are worth a second copy: up to Whisper small
 MULTILINGUAL_VOCABULARY = 51_865
@@ -60,7 +60,9 @@ class OnnxRuntime:
         names = [output.name for output in self._encoder.get_outputs()]
         return dict(zip(names, self._encoder.run(names, {"features": features}), strict=True))
 
-    def generate(self, encoded: dict[str, Floats], prompt: Prompt, length: int, suppressed: Sequence[int]) -> Generated:
+    def generate(
+        self, encoded: dict[str, Floats], prompt: Prompt, length: int, suppressed: Sequence[int], until: Until
+    ) -> Generated:
         fed = prompt.tokens
         step = _Step(self._decoder, encoded | self._begin)
         logits = step.feed(fed, [len(prompt.before), len(fed) - 1])
@@ -80,6 +82,8 @@ class OnnxRuntime:
             if best == self._eot or len(fed) + len(tokens) >= length:
                 break
             tokens.append(best)
+            if until(tokens):
+                break
             logits = step.feed([best], [0])
         return Generated(tokens, sum(chances) / len(chances), no_speech)
 
@@ -91,7 +95,7 @@ class OnnxRuntime:
         step = _Step(self._decoder, encoded | self._begin)
         logits = step.feed(fed, range(first, first + len(tokens)))[:, : self._eot]
         chances = [math.exp(_log_softmax_at(row, token)) for row, token in zip(logits, tokens, strict=True)]
-        begins = first_frames(step.attention[:, :, :frames], before, len(fed) - 1, MEDIAN_WIDTH)[len(prompt.prefix) :]
+        begins = first_frames(step.attention[:, :, :frames], before, len(fed) - 1)[len(prompt.prefix) :]
         return Aligned([frame * 2 / FRAMES_PER_SECOND for frame in begins], chances)
 
     def identify(self, encoded: dict[str, Floats]) -> Mapping[str, float]:

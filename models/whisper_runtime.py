@@ -5,7 +5,7 @@ CTranslate2 runs on every device, in every precision and with beams. `models.whi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -16,10 +16,10 @@ from faster_whisper import WhisperModel
 from numpy.typing import NDArray
 
 from models.errors import UnavailableError
+from models.whisper_alignment import MEDIAN_WIDTH
 
 FRAMES_PER_SECOND = 100  # of the spectrogram; the encoder halves it
 MAX_POSITIONS = 448  # of the decoder: prompt, prefix and new tokens together
-MEDIAN_WIDTH = 7  # encoder frames over which attention is smoothed before words are placed
 
 Spectrogram = NDArray[np.float32]
 """(mels, frames), logarithmic, as Whisper was trained on"""
@@ -59,6 +59,10 @@ class Aligned:
     probabilities: list[float]
 
 
+Until = Callable[[Sequence[int]], bool]
+"""of the new tokens so far: whether it is useless to go on"""
+
+
 class Runtime(Protocol):
     """`encoded` is whatever `encode` returned."""
 
@@ -68,8 +72,11 @@ class Runtime(Protocol):
 
     def encode(self, features: Spectrogram) -> Any: ...
 
-    def generate(self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int]) -> Generated:
-        """Greedily or by beam, until prompt and new tokens together are `length` long."""
+    def generate(
+        self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int], until: Until
+    ) -> Generated:
+        """Greedily or by beam, until prompt and new tokens together are `length` long, or `until`, where the runtime can
+        be stopped."""
         ...
 
     def align(self, encoded: Any, prompt: Prompt, tokens: Sequence[int], seconds: float) -> Aligned:
@@ -98,7 +105,9 @@ class CTranslate2Runtime:
     def encode(self, features: Spectrogram) -> Any:
         return self._model.encode(cast("Any", ctranslate2.StorageView.from_array(features[np.newaxis])))
 
-    def generate(self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int]) -> Generated:
+    def generate(
+        self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int], until: Until
+    ) -> Generated:
         result = self._model.generate(
             encoded,
             [prompt.tokens],

@@ -7,7 +7,12 @@ import itertools
 import numpy as np
 import pytest
 
-from models.whisper_alignment import _warped, first_frames  # pyright: ignore[reportPrivateUsage]
+from models.whisper_alignment import (
+    MEDIAN_WIDTH,
+    _smoothed,  # pyright: ignore[reportPrivateUsage]
+    _warped,  # pyright: ignore[reportPrivateUsage]
+    first_frames,
+)
 
 
 def attention(ends: list[int], frames: int, heads: int = 3) -> np.ndarray:
@@ -19,17 +24,24 @@ def attention(ends: list[int], frames: int, heads: int = 3) -> np.ndarray:
 
 
 def test_tokens_begin_where_attention_moves_on() -> None:
-    found = first_frames(attention([20, 50, 60, 90], 90), 0, 4, 7)
+    found = first_frames(attention([20, 50, 60, 90], 90), 0, 4)
     assert found == pytest.approx([0, 20, 50, 60], abs=1)
 
 
 def test_rows_before_the_first_token_have_no_place() -> None:
     scores = np.concatenate([np.zeros((3, 2, 90), np.float32), attention([20, 50, 90], 90)], axis=1)
-    assert first_frames(scores, 2, 5, 7) == pytest.approx([0, 20, 50], abs=1)
+    assert first_frames(scores, 2, 5) == pytest.approx([0, 20, 50], abs=1)
 
 
 def test_audio_shorter_than_the_window_is_not_smoothed() -> None:
-    assert len(first_frames(attention([1, 2], 2), 0, 2, 7)) == 2
+    assert len(first_frames(attention([1, 2], 2), 0, 2)) == 2
+
+
+def test_smoothing_takes_the_median_of_seven_frames() -> None:
+    weights = np.random.default_rng(0).normal(size=(2, 3, 40)).astype(np.float32)
+    padded = np.pad(weights, ((0, 0), (0, 0), (3, 3)), mode="reflect")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, MEDIAN_WIDTH, axis=-1)
+    np.testing.assert_array_equal(_smoothed(weights), np.median(windows, axis=-1))
 
 
 @pytest.mark.parametrize("seed", range(20))
