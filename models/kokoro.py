@@ -10,18 +10,19 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import numpy as np
-import onnxruntime
 from piper.phonemize_espeak import EspeakPhonemizer
 
 from models.errors import InputError, UnavailableError
-from models.piper import ESPEAK_LOCK, ONNX_ERRORS, length_scale
+from models.onnx_session import ONNX_ERRORS, open_session
+from models.piper import ESPEAK_LOCK, length_scale
 from models.protocols import Samples
 from models.trim import trim_silence
 
+MOST_THREADS = 4
 MAX_TOKENS = 500  # the model has 512 positions; two are its padding
 FIXED_SHARE = 0.2  # of the duration at rate 1: pauses and rounding up to frames, whatever the rate
 ESPEAK_VOICES = {"pt": "pt-br", "en": "en-us", "es": "es", "fr": "fr-fr", "it": "it"}
@@ -45,11 +46,8 @@ class KokoroSynthesizer:
         if language not in LANGUAGES:
             raise InputError("unknown-language", f"Kokoro does not speak '{language}'; choose the voice espeak.")
         self._phonemes = _japanese() if language == "ja" else _by_espeak(ESPEAK_VOICES[language])
-        options = cast("Any", onnxruntime.SessionOptions())
-        options.intra_op_num_threads = min(4, os.cpu_count() or 2)
-        options.log_severity_level = 4
         try:
-            self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+            self._session = open_session(model, min(MOST_THREADS, os.cpu_count() or 2))
             self._ids = msgspec.json.decode(vocabulary.read_bytes(), type=dict[str, dict[str, int]])["vocab"]
             with np.load(voices) as styles:
                 voice = voice or DEFAULT_VOICES.get(language, "jm_kumo")

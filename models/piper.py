@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import numpy as np
-import onnxruntime
 from piper import PiperVoice, SynthesisConfig
 from piper.config import PiperConfig
 
 from models.errors import UnavailableError
+from models.onnx_session import ONNX_ERRORS, open_session
 from models.protocols import Samples
 from models.trim import trim_silence
 
@@ -23,18 +22,6 @@ FIXED_SHARE = 0.2  # of the duration at rate 1: each symbol's length is rounded 
 
 ESPEAK_LOCK = threading.Lock()
 """Piper's phonemiser is one per process; who uses it holds this."""
-
-onnx_errors = cast("Any", importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state"))
-
-ONNX_ERRORS: tuple[type[Exception], ...] = (
-    onnx_errors.Fail,
-    onnx_errors.InvalidArgument,
-    onnx_errors.InvalidGraph,
-    onnx_errors.InvalidProtobuf,
-    onnx_errors.NoSuchFile,
-    onnx_errors.RuntimeException,
-)
-"""What ONNX Runtime raises; none of them is a RuntimeError."""
 
 
 def length_scale(rate: float, fixed_share: float) -> float:
@@ -47,13 +34,9 @@ class PiperSynthesizer:
 
     def __init__(self, model: Path, config: Path) -> None:
         self._name = model.stem
-        options = cast("Any", onnxruntime.SessionOptions())
-        options.intra_op_num_threads = THREADS
-        options.log_severity_level = 4
         try:
             settings = msgspec.json.decode(config.read_bytes())
-            session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-            self._voice = PiperVoice(session, PiperConfig.from_dict(settings))
+            self._voice = PiperVoice(open_session(model, THREADS), PiperConfig.from_dict(settings))
         except (*ONNX_ERRORS, ValueError, TypeError, KeyError, OSError) as error:
             raise UnavailableError(
                 "engine-failed", f"The voice {self._name} cannot be loaded; pull it again."

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import onnxruntime
 
+from models.onnx_session import open_session
 from models.protocols import Samples
 
 FRAME_SAMPLES = 512  # at 16 kHz, the only frame length the model takes
@@ -20,13 +20,7 @@ class SileroDetector:
     frame_samples = FRAME_SAMPLES
 
     def __init__(self, path: Path) -> None:
-        options = cast("Any", onnxruntime.SessionOptions())
-        options.inter_op_num_threads = 1
-        options.intra_op_num_threads = 1
-        options.log_severity_level = 4
-        self._session = onnxruntime.InferenceSession(
-            str(path), providers=["CPUExecutionProvider"], sess_options=options
-        )
+        self._session = open_session(path, threads=1)
 
     def stream(self) -> SileroStream:
         return SileroStream(self._session)
@@ -35,7 +29,7 @@ class SileroDetector:
 class SileroStream:
     """The recurrent state of one stream."""
 
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
+    def __init__(self, session: Any) -> None:
         self._session = session
         self._h = np.zeros((1, 1, 128), np.float32)
         self._c = np.zeros((1, 1, 128), np.float32)
@@ -45,6 +39,5 @@ class SileroStream:
         self._input[0, :CONTEXT_SAMPLES] = self._input[0, -CONTEXT_SAMPLES:]
         self._input[0, CONTEXT_SAMPLES:] = frame
         feeds = {"input": self._input, "h": self._h, "c": self._c}
-        outputs = cast("Any", self._session.run(None, feeds))
-        output, self._h, self._c = outputs
+        output, self._h, self._c = self._session.run(None, feeds)
         return float(np.asarray(output).reshape(-1)[0])

@@ -12,14 +12,14 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from models import whisper_weights
 from models.errors import UnavailableError
+from models.onnx_session import ONNX_ERRORS, open_session
 from models.whisper_alignment import first_frames
 from models.whisper_runtime import FRAMES_PER_SECOND, Aligned, Generated, Prompt, Spectrogram, Until
 
@@ -164,13 +164,9 @@ def _whole_session(path: Path, part: str, weights: whisper_weights.WhisperWeight
 
 
 def _session(graph: Path | bytes, threads: int) -> Any:
-    options: Any = cast("Any", ort).SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting costs no CPU
     try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises classes of its own, derived from Exception alone
+        return open_session(graph, threads)
+    except ONNX_ERRORS as error:
         raise UnavailableError("engine-failed", f"Whisper could not be loaded: {error}") from error
 
 

@@ -72,11 +72,9 @@ class Runtime(Protocol):
 
     def encode(self, features: Spectrogram) -> Any: ...
 
-    def generate(
-        self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int], until: Until
-    ) -> Generated:
-        """Greedily or by beam, until prompt and new tokens together are `length` long, or `until`, where the runtime can
-        be stopped."""
+    def generate(self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int], until: Until) -> Generated:
+        """Greedily or by beam, until prompt and new tokens together are `length` long, or `until`, where the runtime
+        can be stopped."""
         ...
 
     def align(self, encoded: Any, prompt: Prompt, tokens: Sequence[int], seconds: float) -> Aligned:
@@ -105,9 +103,7 @@ class CTranslate2Runtime:
     def encode(self, features: Spectrogram) -> Any:
         return self._model.encode(cast("Any", ctranslate2.StorageView.from_array(features[np.newaxis])))
 
-    def generate(
-        self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int], until: Until
-    ) -> Generated:
+    def generate(self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int], until: Until) -> Generated:
         result = self._model.generate(
             encoded,
             [prompt.tokens],
