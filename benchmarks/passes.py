@@ -1,7 +1,8 @@
 """What a pass of live recognition costs on each of Whisper's runtimes, and how far its words are from full precision.
 
 Every piece of a recording is recognised in turn by every runtime, primed with the first half of what was said in it as
-a live pass is; so that what else the machine does falls on all of them alike.
+a live pass is; so that what else the machine does falls on all of them alike. And whether two sessions gain where their
+pieces are heard as one batch.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
+import ctranslate2
+import numpy as np
+from faster_whisper import WhisperModel
 from rich.table import Table
 
 from benchmarks.alignment import decode
@@ -67,4 +72,42 @@ def table(found: dict[str, Passes]) -> Table:
         unlike = jiwer.wer([a for a, _ in pairs], [b for _, b in pairs])
         wall, cpu = statistics.median(passes.wall), statistics.median(passes.cpu)
         made.add_row(name, f"{1000 * wall:.0f} ms", f"{1000 * cpu:.0f} ms", f"{100 * unlike:.1f} %")
+    return made
+
+
+@dataclass(slots=True)
+class Batches:
+    """s for two pieces, with CTranslate2 in 8 bits, which takes batches."""
+
+    in_turn: list[float] = field(default_factory=list[float])
+    as_one: list[float] = field(default_factory=list[float])
+
+
+def measure_batches(recordings: Sequence[Recording], model: Path, threads: int) -> Batches:
+    whisper: Any = WhisperModel(str(model), device="cpu", compute_type="int8_float32", cpu_threads=threads)
+    found = Batches()
+    for recording in recordings:
+        pieces = [whisper.feature_extractor(piece, padding=0) for piece in _pieces(decode(recording.path))]
+        for pair in zip(pieces[::2], pieces[1::2], strict=False):
+            begin = time.perf_counter()
+            for one in pair:
+                _hear(whisper, [one], recording.language)
+            between = time.perf_counter()
+            _hear(whisper, pair, recording.language)
+            found.in_turn.append(between - begin)
+            found.as_one.append(time.perf_counter() - between)
+    return found
+
+
+def _hear(whisper: Any, features: Sequence[Samples], language: str) -> None:
+    tokens = ("<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>")
+    prompt = [whisper.hf_tokenizer.token_to_id(token) for token in tokens]
+    encoded = whisper.model.encode(cast("Any", ctranslate2.StorageView.from_array(np.stack(features))))
+    whisper.model.generate(encoded, [prompt] * len(features), beam_size=1, max_length=60)
+
+
+def batch_table(found: Batches) -> Table:
+    made = Table("two pieces", "median")
+    made.add_row("one after the other", f"{1000 * statistics.median(found.in_turn):.0f} ms")
+    made.add_row("as one batch", f"{1000 * statistics.median(found.as_one):.0f} ms")
     return made

@@ -199,12 +199,14 @@ def passes(
     manifest: _Manifest = None,
     model: _Model = None,
 ) -> None:
-    """Measure what a pass of live recognition costs on each of Whisper's runtimes, in turn.
+    """Measure what a pass of live recognition costs on each of Whisper's runtimes, in turn, and whether batches gain.
 
     \b
         tsuyaku bench passes en_printing fleurs_pt_0
     """
-    Console().print(passing.table(passing.measure(_recordings(manifest, ids), _model(model), threads)))
+    recordings, weights = _recordings(manifest, ids), _model(model)
+    Console().print(passing.table(passing.measure(recordings, weights, threads)))
+    Console().print(passing.batch_table(passing.measure_batches(recordings, weights, threads)))
 
 
 @app.command()

@@ -230,7 +230,7 @@ def test_second_interrupt_ends_at_once_and_says_so(english: Recording, tmp_path:
 
 @pytest.fixture
 def slow_models(tmp_path: Path) -> Path:
-    """A store in which Whisper's graphs were not made yet: loading takes some seconds."""
+    """A store in which the graphs of live recognition were not made yet: loading takes some seconds."""
     store = Store()
     store.ensure("silero-vad-v6")
     root = tmp_path / "models"
@@ -248,7 +248,8 @@ def test_interrupt_while_engines_load_says_so_in_one_line(
     times: int, english: Recording, slow_models: Path, tmp_path: Path
 ) -> None:
     written = tmp_path / "out.srt"
-    command = [TSUYAKU, "translate", str(english.path), "--from", "en", "--to", "pt", "--format", "srt", "-o", written]
+    to_file = ["--realtime", "--format", "srt", "-o", written]
+    command = [TSUYAKU, "translate", str(english.path), "--from", "en", "--to", "pt", *to_file]
     environment = os.environ | {"TSUYAKU_MODELS": str(slow_models)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
         deadline = time.monotonic() + 60
