@@ -38,6 +38,12 @@ def wer(reference: str, hypothesis: str) -> float:
     return jiwer.wer(normalise(reference), normalise(hypothesis))
 
 
+def letters_unlike(reference: str, hypothesis: str) -> float:
+    """Share of letters, whatever words they are divided into: whether a text is that of a short recording."""
+    normalise = EnglishTextNormalizer()
+    return jiwer.cer(*("".join(normalise(text).split()) for text in (reference, hypothesis)))
+
+
 def words(text: str) -> list[str]:
     return EnglishTextNormalizer()(text).split()
 
