@@ -152,7 +152,7 @@ class WhisperRecognizer:
         generated = self._runtime.generate(encoded, prompt, length, _suppressed(tokenizer), until)
         tokens = [token for token in generated.tokens if token < tokenizer.eot]
         kept = tokens[: _loop_start(tokens)]
-        looped = until(tokens) or len(kept) < len(tokens) or _compression(tokenizer.decode(kept)) > COMPRESSION_LIMIT
+        looped = until(tokens) or _compression(tokenizer.decode(kept)) > COMPRESSION_LIMIT
         return _Decoded(encoded, prompt, generated, kept, looped)
 
     def _hypothesis(self, request: RecognitionRequest, found: _Decoded) -> Hypothesis:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from models import whisper_weights
 from models.errors import UnavailableError
-from models.onnx_session import ONNX_ERRORS, open_session
+from models.onnx_session import open_session
 from models.whisper_alignment import first_frames
 from models.whisper_runtime import FRAMES_PER_SECOND, Aligned, Generated, Prompt, Spectrogram, Until
 
@@ -166,7 +166,7 @@ def _whole_session(path: Path, part: str, weights: whisper_weights.WhisperWeight
 def _session(graph: Path | bytes, threads: int) -> Any:
     try:
         return open_session(graph, threads)
-    except ONNX_ERRORS as error:
+    except Exception as error:  # ONNX Runtime raises classes of its own, derived from Exception alone
         raise UnavailableError("engine-failed", f"Whisper could not be loaded: {error}") from error
 
 
