@@ -280,10 +280,11 @@ class DoubleTalk:
 
 
 def _moved(path: NDArray[np.complex64], by: int) -> NDArray[np.complex64]:
-    """`path` (partitions, frequencies) so many samples later."""
+    """`path` (partitions, frequencies) so many samples later; what leaves its window is forgotten."""
     impulse = np.fft.irfft(path, 2 * FRAME)[:, :FRAME].ravel()
     later = np.zeros_like(impulse)
-    later[max(0, by) : len(impulse) + min(0, by)] = impulse[max(0, -by) : len(impulse) - max(0, by)]
+    if abs(by) < len(impulse):
+        later[max(0, by) : len(impulse) + min(0, by)] = impulse[max(0, -by) : len(impulse) - max(0, by)]
     return np.fft.rfft(np.pad(later.reshape(-1, FRAME), ((0, 0), (0, FRAME)))).astype(np.complex64)
 
 

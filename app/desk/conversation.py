@@ -22,7 +22,7 @@ from app.desk.loop import Mouth, SoundLoop
 from app.desk.player import Piece
 from app.desk.record import Key, Record, Row
 from app.desk.sound import to_desk
-from models.errors import TsuyakuError
+from models.errors import TsuyakuError, UnavailableError
 from models.protocols import Samples, TranslationRequest
 from models.scheduler import Submits
 from pipeline.config import SessionConfig
@@ -64,6 +64,7 @@ class Conversation:
         self._unanswered: dict[int, float] = {}
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failure: UnavailableError | None = None
 
     def session(self, config: SessionConfig) -> Session:
         """A two-way session whose voices speak as fast as was chosen."""
@@ -101,8 +102,9 @@ class Conversation:
         self._loop.call_soon_threadsafe(self._noticed, notice)
 
     async def run(self, loop: SoundLoop) -> None:
-        """Until `finish`, an error or the end. Raises the `TsuyakuError` of a session that ended early."""
-        loop.start()
+        """Until `finish`, an error or the end. Raises the `TsuyakuError` of a session that ended early, or
+        `UnavailableError` `sound-failed` once what was heard until then is worked through."""
+        loop.start(lambda error: self._loop.call_soon_threadsafe(self._deaf, error))
         try:
             self.on_open()
             async with asyncio.TaskGroup() as group:
@@ -113,6 +115,8 @@ class Conversation:
                 watcher.cancel()
         finally:
             loop.stop()
+        if self._failure is not None:
+            raise self._failure
 
     def finish(self) -> None:
         """Nobody speaks any more; what was said is worked through."""
@@ -322,9 +326,17 @@ class Conversation:
                     self.last_active = time.monotonic()
             await asyncio.sleep(0.02)
 
+    def _deaf(self, error: Exception) -> None:
+        self._failure = UnavailableError(
+            "sound-failed", f"Sound stopped ({type(error).__name__}): nobody is heard any more; start again."
+        )
+        self.finish()
+
     async def _drained(self) -> None:
         """Wait until what was said has been spoken."""
         self._hold(False)
+        if self._failure is not None:
+            return  # nothing is played any more
         while any(mouth.player.waiting_s for mouth in self.mouths.values()):  # noqa: ASYNC110 - emptied by a thread
             await asyncio.sleep(0.05)
         await asyncio.sleep(max((mouth.port.ahead_s for mouth in self.mouths.values()), default=0.0) + 0.2)

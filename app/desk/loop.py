@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
-from app.desk.echo import Canceller, Passing
+from app.desk.echo import Canceller, HalfDuplex, Passing
 from app.desk.health import Health, Notice
 from app.desk.player import Player
 from app.desk.ring import Ring
@@ -127,7 +127,15 @@ class Ear:
         self._make_up()
         frame = self._ring.read(FRAME)
         notices = self.health.hear(frame)
-        self._take(self.canceller.process(frame, played))
+        try:
+            left = self.canceller.process(frame, played)
+        except Exception as error:
+            self.canceller = HalfDuplex()
+            left = self.canceller.process(frame, played)
+            failed = f"Echo cancellation failed ({type(error).__name__})"
+            text = f"{failed}: {self.port.name} is closed while the voice speaks."
+            notices = [*notices, Notice("echo-failed", text)]
+        self._take(left)
         return notices
 
     def _make_up(self) -> None:
@@ -161,6 +169,7 @@ class SoundLoop:
         self.ears, self.mouths = ears, mouths
         self.cpu_s = 0.0
         self._notify = notify
+        self._failed: Callable[[Exception], None] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sound", daemon=True)
         ports: list[InputPort | OutputPort] = [*{id(e.port): e.port for e in ears}.values()]
@@ -173,8 +182,10 @@ class SoundLoop:
         """Samples of microphones that came too fast and were lost."""
         return sum(ring.overruns for ear in self.ears for ring in ear.port.rings)
 
-    def start(self) -> None:
-        """Open all devices. Raises the `TsuyakuError` of the first that cannot be opened."""
+    def start(self, failed: Callable[[Exception], None]) -> None:
+        """Open all devices. Raises the `TsuyakuError` of the first that cannot be opened. `failed` is called on the
+        loop's thread if that ends of itself: nobody is heard any more."""
+        self._failed = failed
         for watched in self._ports.values():
             watched.port.open()
         self._thread.start()
@@ -187,6 +198,13 @@ class SoundLoop:
             watched.port.close(CLOSING_S)  # PortAudio is torn down when the process ends, with no stream left
 
     def _run(self) -> None:
+        try:
+            self._turn()
+        except Exception as error:
+            if self._failed is not None:
+                self._failed(error)
+
+    def _turn(self) -> None:
         while not self._stop.wait(TICK_S):
             begin = time.thread_time()
             for mouth in self.mouths:

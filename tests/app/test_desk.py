@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from app.cli.interpret import _speeds, _voices
 from app.desk.call import call_devices
 from app.desk.devices import Device, Remembered, choose, recall, remember
 from app.desk.health import Health
-from app.desk.loop import Ear
+from app.desk.loop import Ear, SoundLoop
 from app.desk.player import Piece, Player
 from app.desk.ports import refused
 from app.desk.record import Record
@@ -20,6 +21,7 @@ from app.desk.screen import latency, meter
 from app.desk.sound import DESK_RATE, FRAME, SILENCE
 from app.formats import DOCUMENTS
 from models.errors import InputError, UnavailableError
+from models.protocols import Samples
 from pipeline.events import Translation, Words
 
 LOUD = np.full(FRAME, 0.5, np.float32)
@@ -228,3 +230,45 @@ def test_sound_that_was_lost_becomes_silence_of_the_same_length() -> None:
         port.rings[0].write(LOUD)
     given = 40 * FRAME * 16_000 // DESK_RATE
     assert abs(sum(map(len, heard)) - given) < 8 * FRAME
+
+
+class Broken:
+    def process(self, heard: Samples, played: Samples) -> Samples:
+        raise ValueError("shapes do not match")
+
+
+def test_echo_canceller_that_fails_is_said_and_replaced_by_a_closed_microphone() -> None:
+    port = SilentPort()
+    heard: list[np.ndarray] = []
+    ear = Ear(port, 0, heard.append, canceller=Broken())
+    codes: list[str] = []
+    for _ in range(20):
+        port.rings[0].write(LOUD)
+        codes += [notice.code for notice in ear.hear(LOUD) or ()]
+    assert codes == ["echo-failed"]
+    assert not np.concatenate(heard).any()
+    for _ in range(100):
+        port.rings[0].write(LOUD)
+        ear.hear(SILENCE)
+    assert heard[-1].any()
+
+
+def test_sound_loop_that_ends_of_itself_says_so() -> None:
+    port = SilentPort()
+
+    def deliver(samples: Samples) -> None:
+        raise ValueError("nobody takes it")
+
+    told, failures = threading.Event(), list[Exception]()
+
+    def failed(error: Exception) -> None:
+        failures.append(error)
+        told.set()
+
+    loop = SoundLoop([Ear(port, 0, deliver)], [], lambda notice: None)
+    for _ in range(4):
+        port.rings[0].write(LOUD)
+    loop.start(failed)
+    assert told.wait(10)
+    loop.stop()
+    assert isinstance(failures[0], ValueError)

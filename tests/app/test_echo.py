@@ -96,6 +96,16 @@ def test_linear_canceller_keeps_what_it_learned_where_what_was_played_is_handed_
     assert np.isfinite(subtracted(canceller, heard, played)).all()
 
 
+@pytest.mark.parametrize("frames", [-40, 40])
+def test_way_that_moved_out_of_the_window_is_learned_anew(frames: int) -> None:
+    played = noise(0, 3.0)
+    canceller = LinearCanceller()
+    subtracted(canceller, late(played, 0.06), played)
+    canceller.shift(frames, SILENCE)
+    left = subtracted(canceller, heard := late(played, 0.04), played)
+    assert level_db(left[2 * DESK_RATE :]) < level_db(heard) - 20
+
+
 @pytest.mark.parametrize(("later_s", "gain"), [(0.005, 0.5), (-0.017, 0.4), (0.0, 0.2)])
 def test_path_that_only_moved_or_changed_in_loudness_is_found_again_at_once(later_s: float, gain: float) -> None:
     played = noise(0, 4.0)
