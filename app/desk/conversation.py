@@ -104,7 +104,7 @@ class Conversation:
     async def run(self, loop: SoundLoop) -> None:
         """Until `finish`, an error or the end. Raises the `TsuyakuError` of a session that ended early, or
         `UnavailableError` `sound-failed` once what was heard until then is worked through."""
-        loop.start(lambda error: self._loop.call_soon_threadsafe(self._deaf, error))
+        loop.start(self._sound_failed)
         try:
             self.on_open()
             async with asyncio.TaskGroup() as group:
@@ -325,6 +325,10 @@ class Conversation:
                 if mouth.player.waiting_s:
                     self.last_active = time.monotonic()
             await asyncio.sleep(0.02)
+
+    def _sound_failed(self, error: Exception) -> None:
+        """From the sound loop's thread."""
+        self._loop.call_soon_threadsafe(self._deaf, error)
 
     def _deaf(self, error: Exception) -> None:
         self._failure = UnavailableError(
