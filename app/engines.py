@@ -24,7 +24,8 @@ class EngineConfig:
     device: str = "cpu"
     threads: int = 1
     """of the recogniser"""
-    beam_size: int = 1
+    beam_size: int | None = None
+    """hypotheses that are followed at once; None: as many as cost little"""
     context: Context = field(default_factory=Context)
     voice: str = "auto"
     """auto, or the name of an engine: piper, kokoro, espeak; after a slash that of one of its voices"""

@@ -60,7 +60,9 @@ class Context:
 
 
 class WhisperRecognizer:
-    """Any Whisper size in CTranslate2's format. `path` is a verified folder with model.bin and its tokenizer."""
+    """Any Whisper size in CTranslate2's format. `path` is a verified folder with model.bin and its tokenizer.
+    `beam_size` is the number of hypotheses that are followed at once: `None` as many as cost little, 1 for greedy
+    decoding, more for CTranslate2's search, which follows all of them to their ends."""
 
     def __init__(
         self,
@@ -70,7 +72,7 @@ class WhisperRecognizer:
         threads: int = 1,
         device: str = "cpu",
         context: Context | None = None,
-        beam_size: int = 1,
+        beam_size: int | None = None,
         mark_bonus: float = whisper_onnx.MARK_BONUS,
     ) -> None:
         try:
@@ -176,12 +178,14 @@ class _Decoded:
 
 
 def _runtime(
-    path: Path, tokenizer: Any, compute_type: str, threads: int, device: str, beam_size: int, mark_bonus: float
+    path: Path, tokenizer: Any, compute_type: str, threads: int, device: str, beam_size: int | None, mark_bonus: float
 ) -> Runtime:
     """ONNX Runtime where it can do what is asked, which is what live recognition on a CPU asks by default."""
-    if compute_type == "int8" and device == "cpu" and beam_size == 1 and whisper_onnx.usable(path):
-        return whisper_onnx.OnnxRuntime(path, tokenizer, threads=threads, mark_bonus=mark_bonus)
-    return CTranslate2Runtime(path, compute_type=compute_type, threads=threads, device=device, beam_size=beam_size)
+    plain = compute_type == "int8" and device == "cpu" and beam_size in (None, 1)
+    if plain and whisper_onnx.usable(path):
+        beams = beam_size or whisper_onnx.BEAM_SIZE
+        return whisper_onnx.OnnxRuntime(path, tokenizer, threads=threads, beam_size=beams, mark_bonus=mark_bonus)
+    return CTranslate2Runtime(path, compute_type=compute_type, threads=threads, device=device, beam_size=beam_size or 1)
 
 
 def _words(tokenizer: Tokenizer, tokens: list[int], aligned: Aligned, seconds: float) -> list[Word]:

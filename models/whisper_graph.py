@@ -108,14 +108,14 @@ class _Graph:
         return self.node("Add", x, self.linear(inner, f"{name}/linear_1"))
 
     def by_head(self, x: str, *, transposed: bool = False) -> str:
-        """(n, width) to (heads, n, width of a head), or with the last two swapped."""
-        split = self.node("Reshape", x, self.numbers(0, self.heads, -1))
-        return self.node("Transpose", split, perm=[1, 2, 0] if transposed else [1, 0, 2])
+        """(b, n, width) to (b, heads, n, width of a head), or with the last two swapped."""
+        split = self.node("Reshape", x, self.numbers(0, 0, self.heads, -1))
+        return self.node("Transpose", split, perm=[0, 2, 3, 1] if transposed else [0, 2, 1, 3])
 
     def attended(self, scores: str, values: str) -> str:
-        """(heads, n, m) and (heads, m, width of a head) to (n, width)."""
+        """(b, heads, n, m) and (b, heads, m, width of a head) to (b, n, width)."""
         mixed = self.node("MatMul", self.node("Softmax", scores, axis=-1), values)
-        return self.node("Reshape", self.node("Transpose", mixed, perm=[1, 0, 2]), self.numbers(0, -1))
+        return self.node("Reshape", self.node("Transpose", mixed, perm=[0, 2, 1, 3]), self.numbers(0, 0, -1))
 
     def thirds(self, x: str) -> list[str]:
         width = self.weights.arrays["decoder/layer_norm/gamma"].shape[0]
@@ -141,17 +141,17 @@ class _Graph:
 
 
 def encoder(weights: WhisperWeights) -> bytes:
-    """`features` (mels, frames) in; of each decoder layer `keys_i` (heads, width, frames / 2) and `values_i` (heads,
-    frames / 2, width) out."""
+    """`features` (mels, frames) in; of each decoder layer `keys_i` (1, heads, width, frames / 2) and `values_i`
+    (1, heads, frames / 2, width) out."""
     g = _Graph(weights, weights.heads("encoder"), by_block=False)
     x = g.node("Unsqueeze", "features", g.numbers(0))
     for name, stride in (("encoder/conv1", 1), ("encoder/conv2", 2)):
         weight = g.constant(f"{name}/weight", weights.floats(f"{name}/weight"))
         bias = g.constant(f"{name}/bias", weights.floats(f"{name}/bias"))
         x = g.gelu(g.node("Conv", x, weight, bias, kernel_shape=[3], pads=[1, 1], strides=[stride]))
-    x = g.node("Transpose", g.node("Squeeze", x, g.numbers(0)), perm=[1, 0])
+    x = g.node("Transpose", x, perm=[0, 2, 1])
     positions = g.constant("positions", weights.floats("encoder/position_encodings/encodings"))
-    length = g.node("Shape", x, start=0, end=1)
+    length = g.node("Shape", x, start=1, end=2)
     x = g.node("Add", x, g.node("Slice", positions, g.numbers(0), length, g.numbers(0)))
     for layer in range(weights.layers("encoder")):
         name = f"encoder/layer_{layer}"
@@ -175,55 +175,56 @@ def encoder(weights: WhisperWeights) -> bytes:
 
 
 def decoder(weights: WhisperWeights) -> bytes:
-    """`tokens` (n,) and `rows` (r,), which of them to predict after; `keys_i` and `values_i` of the encoder;
-    `past_keys_i`, `past_values_i` (heads, before, width) in. `logits` (r, vocabulary), `attention` (alignment heads,
-    n, frames) before its softmax, and `new_keys_i`, `new_values_i` (heads, before + n, width) out."""
+    """`tokens` (b, n) of b texts of the same audio and `rows` (r,), which of them to predict after; `keys_i` and
+    `values_i` of the encoder; `past_keys_i`, `past_values_i` (b, heads, before, width) in. `logits` (b, r, vocabulary),
+    `attention` (b, alignment heads, n, frames) before its softmax, and `new_keys_i`, `new_values_i`
+    (b, heads, before + n, width) out."""
     heads = weights.heads("decoder")
     width = weights.arrays["decoder/layer_norm/gamma"].shape[0]
     g = _Graph(weights, heads, by_block=True)
     # Embeddings are looked up as they are stored, in half the bytes.
     g.constant("embeddings", weights.arrays["decoder/embeddings/weight"].astype(np.float16))
     x = g.node("Cast", g.node("Gather", "embeddings", "tokens"), to=TensorProto.FLOAT)
-    count = g.node("Shape", "tokens")
-    before = g.node("Shape", "past_keys_0", start=1, end=2)
+    count = g.node("Shape", "tokens", start=1, end=2)
+    before = g.node("Shape", "past_keys_0", start=2, end=3)
     positions = g.constant("positions", weights.floats("decoder/position_encodings/encodings"))
     x = g.node("Add", x, g.node("Slice", positions, before, g.node("Add", before, count), g.numbers(0)))
     mask = _causal(g, before, count)
     followed: list[str] = []
     outputs = ["logits", "attention"]
     inputs = [
-        helper.make_tensor_value_info("tokens", TensorProto.INT64, ["n"]),
+        helper.make_tensor_value_info("tokens", TensorProto.INT64, ["b", "n"]),
         helper.make_tensor_value_info("rows", TensorProto.INT64, ["r"]),
     ]
     for layer in range(weights.layers("decoder")):
         name = f"decoder/layer_{layer}"
         own = f"{name}/self_attention"
         queries, keys, values = g.thirds(g.linear(g.normalized(x, f"{own}/layer_norm"), f"{own}/linear_0"))
-        all_keys = g.node("Concat", f"past_keys_{layer}", g.by_head(keys), axis=1)
-        all_values = g.node("Concat", f"past_values_{layer}", g.by_head(values), axis=1)
+        all_keys = g.node("Concat", f"past_keys_{layer}", g.by_head(keys), axis=2)
+        all_values = g.node("Concat", f"past_values_{layer}", g.by_head(values), axis=2)
         g.rename(all_keys, f"new_keys_{layer}")
         g.rename(all_values, f"new_values_{layer}")
-        scores = g.node("MatMul", g.by_head(g.scaled(queries)), g.node("Transpose", all_keys, perm=[0, 2, 1]))
+        scores = g.node("MatMul", g.by_head(g.scaled(queries)), g.node("Transpose", all_keys, perm=[0, 1, 3, 2]))
         x = g.node("Add", x, g.linear(g.attended(g.node("Add", scores, mask), all_values), f"{own}/linear_1"))
         cross = f"{name}/attention"
         queries = g.by_head(g.scaled(g.linear(g.normalized(x, f"{cross}/layer_norm"), f"{cross}/linear_0")))
         scores = g.node("MatMul", queries, f"keys_{layer}")
         wanted = [head for of, head in weights.config.alignment_heads if of == layer]
         if wanted:
-            followed.append(g.node("Gather", scores, g.numbers(*wanted), axis=0))
+            followed.append(g.node("Gather", scores, g.numbers(*wanted), axis=1))
         x = g.node("Add", x, g.linear(g.attended(scores, f"values_{layer}"), f"{cross}/linear_2"))
         x = g.feed_forward(x, f"{name}/ffn")
         for prefix, shape in (
-            ("keys", [heads, width // heads, "frames"]),
-            ("values", [heads, "frames", width // heads]),
-            ("past_keys", [heads, "before", width // heads]),
-            ("past_values", [heads, "before", width // heads]),
+            ("keys", [1, heads, width // heads, "frames"]),
+            ("values", [1, heads, "frames", width // heads]),
+            ("past_keys", ["b", heads, "before", width // heads]),
+            ("past_values", ["b", heads, "before", width // heads]),
         ):
             inputs.append(helper.make_tensor_value_info(f"{prefix}_{layer}", TensorProto.FLOAT, shape))
         outputs += [f"new_keys_{layer}", f"new_values_{layer}"]
-    x = g.normalized(g.node("Gather", x, "rows", axis=0), "decoder/layer_norm")
+    x = g.normalized(g.node("Gather", x, "rows", axis=1), "decoder/layer_norm")
     g.rename(g.product(x, "decoder/embeddings/weight"), "logits")
-    g.rename(g.node("Concat", *followed, axis=0), "attention")
+    g.rename(g.node("Concat", *followed, axis=1), "attention")
     return g.made(inputs, outputs)
 
 

@@ -8,7 +8,6 @@ such a prefix token by token; here it goes through at once: the same network at 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models import whisper_weights
+from models.beam_search import search
 from models.errors import UnavailableError
 from models.onnx_session import open_session
 from models.whisper_alignment import first_frames
@@ -28,21 +28,25 @@ MULTILINGUAL_VOCABULARY = 51_865
 MARKS = ",.?!:;、。，？！،؟।"
 MARK_BONUS = 0.9  # in log odds, where text is gone on from: what is committed has fewer marks than Whisper would write,
 # and a decoder goes on in the manner in which its text began
-GRAPH_VERSION = 2  # of what `models.whisper_graph` makes
+BEAM_SIZE = 5  # as faster-whisper's; most of the time the decoder is sure, and one hypothesis is followed
+GRAPH_VERSION = 3  # of what `models.whisper_graph` makes
 
 Floats = NDArray[np.float32]
 
 
 class OnnxRuntime:
-    """Greedy decoding in 8 bits. `path` is a folder with CTranslate2's model.bin; raises `UnavailableError`."""
+    """Decoding in 8 bits. `path` is a folder with CTranslate2's model.bin; raises `UnavailableError`."""
 
-    def __init__(self, path: Path, tokenizer: Any, *, threads: int, mark_bonus: float = MARK_BONUS) -> None:
+    def __init__(
+        self, path: Path, tokenizer: Any, *, threads: int, beam_size: int = BEAM_SIZE, mark_bonus: float = MARK_BONUS
+    ) -> None:
         weights = whisper_weights.read(path)
         self._blank = list(weights.config.suppress_ids_begin)
         self._eot = int(tokenizer.token_to_id("<|endoftext|>"))
         self._sot = int(tokenizer.token_to_id("<|startoftranscript|>"))
         self._no_speech = int(tokenizer.token_to_id("<|nospeech|>") or tokenizer.token_to_id("<|nocaptions|>"))
         self._languages = {token: tokenizer.id_to_token(token)[2:-2] for token in weights.config.lang_ids}
+        self._beam_size = beam_size
         self._mark_bonus = mark_bonus
         self._marks = [
             ids[0] for ids in (tokenizer.encode(mark, add_special_tokens=False).ids for mark in MARKS) if len(ids) == 1
@@ -52,7 +56,7 @@ class OnnxRuntime:
         self._encoder = _whole_session(path, "encoder", weights, threads)
         self._decoder = _whole_session(path, "decoder", weights, threads)
         heads, width = weights.heads("decoder"), weights.arrays["decoder/layer_norm/gamma"].shape[0]
-        nothing = np.zeros((heads, 0, width // heads), np.float32)
+        nothing = np.zeros((1, heads, 0, width // heads), np.float32)
         names = [f"{kind}_{layer}" for layer in range(weights.layers("decoder")) for kind in ("keys", "values")]
         self._begin = {f"past_{name}": nothing for name in names}
 
@@ -65,27 +69,27 @@ class OnnxRuntime:
     ) -> Generated:
         fed = prompt.tokens
         step = _Step(self._decoder, encoded | self._begin)
-        logits = step.feed(fed, [len(prompt.before), len(fed) - 1])
-        no_speech = float(_softmax(logits[0])[self._no_speech])
-        chances: list[float] = []
-        tokens: list[int] = []
-        banned = np.array([*suppressed, *range(self._eot + 1, logits.shape[1])])
+        first, last = step.feed([fed], [len(prompt.before), len(fed) - 1])[0]
+        no_speech = float(_softmax(first)[self._no_speech])
+        banned = np.array([*suppressed, *range(self._eot + 1, len(last))])
         if not prompt.prefix:
-            logits[-1, self._blank] = -np.inf
-        while True:
-            row = logits[-1]
-            row[banned] = -np.inf
+            last[self._blank] = -np.inf
+
+        def scores(logits: Floats) -> Floats:
+            logits[:, banned] = -np.inf
             if prompt.prefix:
-                row[self._marks] += self._mark_bonus
-            best = int(row.argmax())
-            chances.append(_log_softmax_at(row, best))
-            if best == self._eot or len(fed) + len(tokens) >= length:
-                break
-            tokens.append(best)
-            if until(tokens):
-                break
-            logits = step.feed([best], [0])
-        return Generated(tokens, sum(chances) / len(chances), no_speech)
+                logits[:, self._marks] += self._mark_bonus
+            return _log_softmax(logits)
+
+        def go_on(parents: Sequence[int], tokens: Sequence[int]) -> Floats:
+            step.choose(parents)
+            return scores(step.feed([[token] for token in tokens], [0])[:, 0])
+
+        longest = length - len(fed)
+        found = search(
+            scores(last[np.newaxis]), go_on, end=self._eot, width=self._beam_size, longest=longest, until=until
+        )
+        return Generated(found.tokens, found.mean, no_speech)
 
     def align(self, encoded: dict[str, Floats], prompt: Prompt, tokens: Sequence[int], seconds: float) -> Aligned:
         frames = max(1, round(seconds * FRAMES_PER_SECOND / 2))
@@ -93,33 +97,40 @@ class OnnxRuntime:
         fed = [*prompt.start, prompt.no_timestamps, *prompt.prefix, *tokens, self._eot]
         first = before + len(prompt.prefix)  # the row that predicts the first of `tokens`
         step = _Step(self._decoder, encoded | self._begin)
-        logits = step.feed(fed, range(first, first + len(tokens)))[:, : self._eot]
-        chances = [math.exp(_log_softmax_at(row, token)) for row, token in zip(logits, tokens, strict=True)]
-        begins = first_frames(step.attention[:, :, :frames], before, len(fed) - 1)[len(prompt.prefix) :]
+        logits = step.feed([fed], range(first, first + len(tokens)))[0, :, : self._eot]
+        chances = np.exp(_log_softmax(logits)[range(len(tokens)), tokens]).tolist()
+        begins = first_frames(step.attention[0, :, :, :frames], before, len(fed) - 1)[len(prompt.prefix) :]
         return Aligned([frame * 2 / FRAMES_PER_SECOND for frame in begins], chances)
 
     def identify(self, encoded: dict[str, Floats]) -> Mapping[str, float]:
-        logits = _Step(self._decoder, encoded | self._begin).feed([self._sot], [0])[0]
+        logits = _Step(self._decoder, encoded | self._begin).feed([[self._sot]], [0])[0, 0]
         chances = _softmax(logits[list(self._languages)])
         return dict(zip(self._languages.values(), map(float, chances), strict=True))
 
 
 class _Step:
-    """The decoder on one piece of audio: what it was fed stays with it."""
+    """The decoder on one piece of audio, of which it writes several texts at once: what it was fed stays with it."""
 
     def __init__(self, decoder: Any, inputs: dict[str, Any]) -> None:
         self._decoder = decoder
         self._inputs = inputs
         self._past = [name for name in inputs if name.startswith("past_")]
-        self.attention: Floats = np.zeros((0, 0, 0), np.float32)
-        """(heads, tokens, frames) of what was fed last, before its softmax"""
+        self.attention: Floats = np.zeros((0, 0, 0, 0), np.float32)
+        """(texts, heads, tokens, frames) of what was fed last, before its softmax"""
+        self._texts = 1
 
-    def feed(self, tokens: Sequence[int], rows: Sequence[int]) -> Floats:
-        """Logits of what follows those of `tokens` at `rows`."""
+    def feed(self, tokens: Sequence[Sequence[int]], rows: Sequence[int]) -> Floats:
+        """Logits (texts, rows, vocabulary) of what follows those of `tokens` at `rows`; so many for each text."""
+        self._texts = len(tokens)
         self._inputs |= {"tokens": np.array(tokens, np.int64), "rows": np.array(rows, np.int64)}
         logits, self.attention, *state = self._decoder.run(None, self._inputs)
         self._inputs |= dict(zip(self._past, state, strict=True))
         return logits
+
+    def choose(self, texts: Sequence[int]) -> None:
+        """Go on with these texts, by their indices: some several times, others never again."""
+        if list(texts) != list(range(self._texts)):
+            self._inputs |= {name: self._inputs[name].take(texts, axis=0) for name in self._past}
 
 
 def usable(path: Path) -> bool:
@@ -137,6 +148,9 @@ def _graph(path: Path, part: str, weights: whisper_weights.WhisperWeights) -> Pa
 
     made = {"encoder": whisper_graph.encoder, "decoder": whisper_graph.decoder}[part](weights)
     _keep(made, kept)
+    for version in range(GRAPH_VERSION):
+        with contextlib.suppress(OSError):  # there is none, or another process still runs it
+            (path / f"{part}.graph-{version}.onnx").unlink()
     return made
 
 
@@ -175,6 +189,7 @@ def _softmax(logits: Floats) -> Floats:
     return powers / powers.sum()
 
 
-def _log_softmax_at(logits: Floats, index: int) -> float:
-    most = float(logits.max())
-    return float(logits[index]) - most - math.log(float(np.exp(logits - most).sum()))
+def _log_softmax(logits: Floats) -> Floats:
+    """Of each row."""
+    most = logits.max(-1, keepdims=True)
+    return logits - most - np.log(np.exp(logits - most).sum(-1, keepdims=True))

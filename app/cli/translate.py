@@ -117,7 +117,7 @@ class _Job:
                 device=chosen.device,
                 threads=chosen.threads,
                 # CTranslate2, which follows several, tells languages apart less well in 8 bits.
-                beam_size=1 if self.realtime or self.source == "auto" else FILE_BEAMS,
+                beam_size=None if self.realtime or self.source == "auto" else FILE_BEAMS,
                 context=PRESETS[chosen.preset].context,
                 voice=chosen.voice,
                 translation=translation_config(chosen),

@@ -5,18 +5,20 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from app.media import MediaFile
 from models import whisper_onnx
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples
 from models.store import Store
 from models.whisper import WhisperRecognizer
-from models.whisper_onnx import OnnxRuntime
+from models.whisper_onnx import OnnxRuntime, _Step  # pyright: ignore[reportPrivateUsage]
 from models.whisper_runtime import CTranslate2Runtime
 from tests.conftest import Recording
 
@@ -25,7 +27,7 @@ pytestmark = pytest.mark.real
 
 @pytest.fixture(scope="module")
 def onnx() -> WhisperRecognizer:
-    made = WhisperRecognizer(Store().ensure("whisper-base"))
+    made = WhisperRecognizer(Store().ensure("whisper-base"), beam_size=1)  # the reference is greedy
     assert isinstance(made._runtime, OnnxRuntime)  # pyright: ignore[reportPrivateUsage]
     return made
 
@@ -83,6 +85,44 @@ def test_a_prefix_and_a_prompt_are_gone_on_from(
         same(gone_on, [word.text for word in whole[half:]])
 
 
+def test_hypotheses_side_by_side_are_what_each_would_be_alone(onnx: WhisperRecognizer, audio: Samples) -> None:
+    """The decoder writes them as one batch."""
+    runtime = onnx._runtime  # pyright: ignore[reportPrivateUsage]
+    assert isinstance(runtime, OnnxRuntime)
+    tokens = onnx.encode_text(" And so, my fellow Americans", "en")
+    encoded = runtime.encode(np.zeros((runtime.mels, 600), np.float32))
+
+    def after(texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        step = _Step(runtime._decoder, encoded | runtime._begin)  # pyright: ignore[reportPrivateUsage]
+        step.feed([tokens[:2]], [1])
+        step.choose([0] * len(texts))
+        step.feed([text[:1] for text in texts], [0])
+        step.choose(range(len(texts))[::-1])
+        return step.feed([text[1:] for text in texts[::-1]], [1])[::-1, 0]
+
+    pair = [tokens[2:5], tokens[3:6]]
+    both = after(pair)
+    for text, logits in zip(pair, both, strict=True):
+        alone = after([text])[0]
+        assert np.abs(logits - alone).max() < 0.05 * np.abs(alone).max()
+        assert logits.argmax() == alone.argmax()
+
+
+def test_several_hypotheses_are_at_least_as_likely_as_one(
+    onnx: WhisperRecognizer, english: Recording, portuguese: Recording
+) -> None:
+    several = WhisperRecognizer(Store().ensure("whisper-base"))
+    better = 0
+    for recording in (english, portuguese):
+        samples = np.concatenate(list(MediaFile(recording.path)))
+        for end in range(3, min(12, len(samples) // SAMPLE_RATE)):
+            request = RecognitionRequest(samples[max(0, end - 6) * SAMPLE_RATE : end * SAMPLE_RATE], recording.language)
+            one, five = onnx.recognize(request), several.recognize(request)
+            assert five.mean_log_probability > one.mean_log_probability - 0.1
+            better += five.mean_log_probability > one.mean_log_probability + 1e-3
+    assert better > 0
+
+
 def test_both_identify_the_language(
     onnx: WhisperRecognizer, reference: WhisperRecognizer, audio: Samples, portuguese: Recording
 ) -> None:
@@ -103,9 +143,10 @@ def test_graphs_are_made_once_and_do_without_a_disk(tmp_path: Path, onnx: Whispe
     path, text = Store().ensure("whisper-base"), onnx._text  # pyright: ignore[reportPrivateUsage]
     for name in ("model.bin", "config.json"):
         (tmp_path / name).symlink_to(path / name)
+    (tmp_path / f"encoder.graph-{whisper_onnx.GRAPH_VERSION - 1}.onnx").write_text("of an earlier version")
     OnnxRuntime(tmp_path, text, threads=1)
     kept = {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.onnx")}
-    assert len(kept) == 2
+    assert len(kept) == 2, "those of now, and none of before"
     OnnxRuntime(tmp_path, text, threads=1)
     assert {file: file.stat().st_mtime_ns for file in tmp_path.glob("*.onnx")} == kept
     for file in kept:
@@ -139,7 +180,7 @@ def test_marks_are_likelier_where_text_is_gone_on_from_and_nowhere_else(
     """With a bonus so high that it decides."""
     plain = onnx.recognize(RecognitionRequest(audio, "en"))
     prefix = tuple(token for word in plain.words[:2] for token in word.tokens)
-    eager = WhisperRecognizer(Store().ensure("whisper-base"), mark_bonus=100.0)
+    eager = WhisperRecognizer(Store().ensure("whisper-base"), beam_size=1, mark_bonus=100.0)
     assert words(eager.recognize(RecognitionRequest(audio, "en"))) == words(plain)
     gone_on = words(eager.recognize(RecognitionRequest(audio, "en", prefix)))
     assert gone_on[0].strip() in whisper_onnx.MARKS
