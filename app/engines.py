@@ -13,7 +13,7 @@ from models.scheduler import Scheduler, Share
 from models.silero import SileroDetector
 from models.store import Store
 from models.text_language import TextIdentifier
-from models.whisper import Context, WhisperRecognizer
+from models.whisper import Context, WhisperRecognizer, max_batch
 from pipeline.engines import Engines
 
 
@@ -37,6 +37,7 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
     store = store or Store()
     whisper_path = store.ensure(f"whisper-{config.whisper}")
     voices = Voices(store, config.voice)
+    batch = max_batch(whisper_path, compute_type=config.compute_type, device=config.device, beam_size=config.beam_size)
 
     def recognizer() -> Callable[[Sequence[RecognitionRequest]], Sequence[Hypothesis]]:
         return WhisperRecognizer(
@@ -48,7 +49,7 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
             beam_size=config.beam_size,
         ).run
 
-    recognise = Scheduler[RecognitionRequest, Hypothesis]("recognise", recognizer)
+    recognise = Scheduler[RecognitionRequest, Hypothesis]("recognise", recognizer, max_batch=batch)
     return Engines(
         detector=SileroDetector(next(store.ensure("silero-vad-v6").glob("*.onnx"))),
         recognizer=recognise,

@@ -12,11 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
 
-import ctranslate2
-import numpy as np
-from faster_whisper import WhisperModel
 from rich.table import Table
 
 from benchmarks.alignment import decode
@@ -84,26 +80,19 @@ class Batches:
 
 
 def measure_batches(recordings: Sequence[Recording], model: Path, threads: int) -> Batches:
-    whisper: Any = WhisperModel(str(model), device="cpu", compute_type="int8_float32", cpu_threads=threads)
+    engine = WhisperRecognizer(model, compute_type="int8_float32", threads=threads)
     found = Batches()
     for recording in recordings:
-        pieces = [whisper.feature_extractor(piece, padding=0) for piece in _pieces(decode(recording.path))]
-        for pair in zip(pieces[::2], pieces[1::2], strict=False):
+        requests = [RecognitionRequest(piece, recording.language) for piece in _pieces(decode(recording.path))]
+        for pair in zip(requests[::2], requests[1::2], strict=False):
             begin = time.perf_counter()
             for one in pair:
-                _hear(whisper, [one], recording.language)
+                engine.run([one])
             between = time.perf_counter()
-            _hear(whisper, pair, recording.language)
+            engine.run(pair)
             found.in_turn.append(between - begin)
             found.as_one.append(time.perf_counter() - between)
     return found
-
-
-def _hear(whisper: Any, features: Sequence[Samples], language: str) -> None:
-    tokens = ("<|startoftranscript|>", f"<|{language}|>", "<|transcribe|>", "<|notimestamps|>")
-    prompt = [whisper.hf_tokenizer.token_to_id(token) for token in tokens]
-    encoded = whisper.model.encode(cast("Any", ctranslate2.StorageView.from_array(np.stack(features))))
-    whisper.model.generate(encoded, [prompt] * len(features), beam_size=1, max_length=60)
 
 
 def batch_table(found: Batches) -> Table:

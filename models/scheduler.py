@@ -2,8 +2,8 @@
 
 Waiting requests run earliest deadline first. A newer request with the same key supersedes the older one while it
 waits; a cancelled or superseded request is dropped before it costs anything. Where the engine gains from a batch,
-up to `max_batch` waiting requests run as one. The engine is created on its worker thread and never leaves it, so
-engines that are bound to a thread work too.
+up to `max_batch` waiting requests run as one, and one by one where that fails. The engine is created on its worker
+thread and never leaves it, so engines that are bound to a thread work too.
 """
 
 from __future__ import annotations
@@ -219,8 +219,11 @@ class Scheduler(Generic[Request, Result]):
         try:
             results = run([job.request for job in batch])
         except Exception as error:
-            for job in batch:
-                job.future.set_exception(error)
+            if len(batch) > 1:  # one request does not fail the others
+                for job in batch:
+                    self._serve(run, [job])
+            else:
+                batch[0].future.set_exception(error)
             return
         compute = self._now() - started
         with self._wake:

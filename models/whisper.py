@@ -33,7 +33,8 @@ from models.whisper_runtime import (
     Generated,
     Prompt,
     Runtime,
-    Until,
+    Span,
+    Task,
 )
 
 FULL_CONTEXT_SECONDS = 30.0
@@ -46,6 +47,7 @@ LANGUAGES: tuple[str, ...] = tuple(_LANGUAGE_CODES)
 COMPRESSION_LIMIT = 2.4  # Radford et al. 2022, section 4.5
 MAX_PROMPT_TOKENS = 100
 MAX_HOTWORD_TOKENS = 100
+CTRANSLATE2_BATCH = 4  # sessions that are heard at once; each waits for all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +89,46 @@ class WhisperRecognizer:
         self._hotword_tokens: dict[tuple[str, tuple[str, ...]], list[int]] = {}
 
     def recognize(self, request: RecognitionRequest) -> Hypothesis:
-        context_s = self._context.seconds(len(request.audio) / SAMPLE_RATE)
-        found = self._decode(request, context_s, lambda tokens: _loops(tokens) or _echoes(request.prefix, tokens))
-        if found.looped:
-            more_s = min(FULL_CONTEXT_SECONDS, context_s + RETRY_MORE_S)
-            found = self._decode(replace(request, prompt=(), hotwords=()), more_s, _loops)
-        return self._hypothesis(request, found)
+        return self._recognize([request])[0]
+
+    def identify(self, audio: Samples) -> Mapping[str, float]:
+        return self._runtime.identify(self._encode([audio], self._context.seconds(len(audio) / SAMPLE_RATE)))
 
     def run(self, requests: Sequence[RecognitionRequest | IdentificationRequest]) -> list[Any]:
-        """What `models.scheduler` calls: a `Hypothesis` or a probability of each language for each request."""
+        """What `models.scheduler` calls: a `Hypothesis` or a probability of each language for each request. Those that
+        the runtime takes together are one batch."""
+        answers: dict[int, Any] = {}
+        batches: dict[tuple[object, ...], list[int]] = {}
         try:
-            return [
-                self.recognize(request) if isinstance(request, RecognitionRequest) else self.identify(request.audio)
-                for request in requests
-            ]
+            for number, request in enumerate(requests):
+                if isinstance(request, RecognitionRequest):
+                    batches.setdefault(self._alike(request), []).append(number)
+                else:
+                    answers[number] = self.identify(request.audio)
+            for numbers in batches.values():
+                batch = [requests[number] for number in numbers]
+                answers |= zip(numbers, self._recognize(batch), strict=True)
         except TsuyakuError:
             raise
         except Exception as error:  # runtimes raise classes of their own, derived from Exception alone
             raise UnavailableError("engine-failed", f"Whisper failed ({type(error).__name__}).") from error
+        return [answers[number] for number in range(len(requests))]
 
-    def identify(self, audio: Samples) -> Mapping[str, float]:
-        return self._runtime.identify(self._encode(audio, self._context.seconds(len(audio) / SAMPLE_RATE)))
+    def _alike(self, request: RecognitionRequest) -> tuple[object, ...]:
+        """What all prompts of a batch have in common (`Runtime.generate`)."""
+        return request.language, len(self._prompt(request).before), bool(request.prefix)
+
+    def _recognize(self, requests: Sequence[RecognitionRequest]) -> list[Hypothesis]:
+        """Of requests that are alike."""
+        context_s = max(self._context.seconds(len(request.audio) / SAMPLE_RATE) for request in requests)
+        decoded = self._decode(requests, context_s, echoes=True)
+        found = self._hypotheses(decoded, [number for number, text in enumerate(decoded.texts) if not text.looped])
+        more_s = min(FULL_CONTEXT_SECONDS, context_s + RETRY_MORE_S)
+        for number, request in enumerate(requests):
+            if number not in found:
+                again = self._decode([replace(request, prompt=(), hotwords=())], more_s, echoes=False)
+                found[number] = self._hypotheses(again, [0])[0]
+        return [found[number] for number in range(len(requests))]
 
     def encode_text(self, text: str, language: str) -> tuple[int, ...]:
         """Tokens of `text`, to be used as a prompt."""
@@ -138,51 +159,92 @@ class WhisperRecognizer:
             self._hotword_tokens = {key: tokens}
         return self._hotword_tokens[key]
 
-    def _encode(self, audio: Samples, context_s: float) -> Any:
+    def _prompt(self, request: RecognitionRequest) -> Prompt:
+        tokenizer = self._tokenizer(request.language)
+        hotwords, said = self._hotwords(tokenizer, request), request.prompt[-MAX_PROMPT_TOKENS:]
+        before = (tokenizer.sot_prev, *hotwords, *said) if hotwords or said else ()
+        return Prompt(before, tuple(tokenizer.sot_sequence), tokenizer.no_timestamps, request.prefix)
+
+    def _encode(self, pieces: Sequence[Samples], context_s: float) -> Any:
         wanted = round(context_s * FRAMES_PER_SECOND)
-        features = self._features(audio, padding=0)[:, :wanted]
-        padded = np.full((features.shape[0], wanted), features.min(), np.float32)
-        padded[:, : features.shape[1]] = features
+        padded = np.empty((len(pieces), self._runtime.mels, wanted), np.float32)
+        for row, audio in zip(padded, pieces, strict=True):
+            features = self._features(audio, padding=0)[:, :wanted]
+            row[:] = features.min()
+            row[:, : features.shape[1]] = features
         return self._runtime.encode(padded)
 
-    def _decode(self, request: RecognitionRequest, context_s: float, until: Until) -> _Decoded:
-        tokenizer = self._tokenizer(request.language)
-        encoded = self._encode(request.audio, context_s)
-        prompt = _prompt(tokenizer, request, self._hotwords(tokenizer, request))
-        allowed = int(TOKEN_ALLOWANCE + MAX_TOKENS_PER_SECOND * len(request.audio) / SAMPLE_RATE) - len(request.prefix)
-        length = min(MAX_POSITIONS, len(prompt.tokens) + max(TOKEN_ALLOWANCE, allowed))
-        generated = self._runtime.generate(encoded, prompt, length, _suppressed(tokenizer), until)
-        tokens = [token for token in generated.tokens if token < tokenizer.eot]
-        kept = tokens[: _loop_start(tokens)]
-        looped = until(tokens) or _compression(tokenizer.decode(kept)) > COMPRESSION_LIMIT
-        return _Decoded(encoded, prompt, generated, kept, looped)
+    def _decode(self, requests: Sequence[RecognitionRequest], context_s: float, *, echoes: bool) -> _Decoded:
+        tokenizer = self._tokenizer(requests[0].language)
+        encoded = self._encode([request.audio for request in requests], context_s)
+        tasks = [self._task(request, echoes=echoes) for request in requests]
+        generated = self._runtime.generate(encoded, tasks, _suppressed(tokenizer))
+        texts: list[_Text] = []
+        for request, task, found in zip(requests, tasks, generated, strict=True):
+            tokens = [token for token in found.tokens if token < tokenizer.eot]
+            kept = tokens[: _loop_start(tokens)]
+            looped = task.until(tokens) or _compression(tokenizer.decode(kept)) > COMPRESSION_LIMIT
+            texts.append(_Text(request, task.prompt, found, kept, looped))
+        return _Decoded(encoded, texts)
 
-    def _hypothesis(self, request: RecognitionRequest, found: _Decoded) -> Hypothesis:
-        seconds, kept = len(request.audio) / SAMPLE_RATE, found.kept
-        aligned = self._runtime.align(found.encoded, found.prompt, kept, seconds) if kept else Aligned([], [])
-        words = _words(self._tokenizer(request.language), kept, aligned, seconds)
-        generated = found.generated
-        return Hypothesis(tuple(words), generated.no_speech, generated.mean_log_probability, found.looped)
+    def _task(self, request: RecognitionRequest, *, echoes: bool) -> Task:
+        def until(tokens: Sequence[int]) -> bool:
+            return _loops(tokens) or (echoes and _echoes(request.prefix, tokens))
+
+        prompt = self._prompt(request)
+        allowed = int(TOKEN_ALLOWANCE + MAX_TOKENS_PER_SECOND * len(request.audio) / SAMPLE_RATE) - len(request.prefix)
+        return Task(prompt, min(MAX_POSITIONS, len(prompt.tokens) + max(TOKEN_ALLOWANCE, allowed)), until)
+
+    def _hypotheses(self, decoded: _Decoded, numbers: Sequence[int]) -> dict[int, Hypothesis]:
+        """Of the texts with these numbers."""
+        texts = {number: decoded.texts[number] for number in numbers}
+        spans = {number: Span(text.prompt, text.kept, text.seconds) for number, text in texts.items() if text.kept}
+        aligned = self._runtime.align(decoded.encoded, spans) if spans else {}
+        return {number: self._hypothesis(text, aligned.get(number, Aligned([], []))) for number, text in texts.items()}
+
+    def _hypothesis(self, text: _Text, aligned: Aligned) -> Hypothesis:
+        words = _words(self._tokenizer(text.request.language), text.kept, aligned, text.seconds)
+        return Hypothesis(tuple(words), text.generated.no_speech, text.generated.mean_log_probability, text.looped)
 
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
+class _Text:
     """What was written of a piece of audio."""
 
-    encoded: Any
+    request: RecognitionRequest
     prompt: Prompt
     generated: Generated
     kept: list[int]
     """its tokens, up to where they loop"""
     looped: bool
 
+    @property
+    def seconds(self) -> float:
+        return len(self.request.audio) / SAMPLE_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A batch."""
+
+    encoded: Any
+    texts: list[_Text]
+
+
+def max_batch(path: Path, *, compute_type: str, device: str, beam_size: int | None) -> int:
+    """Requests that cost less together than one after the other, for a recogniser that is made with the same."""
+    return 1 if _on_onnx(path, compute_type, device, beam_size) else CTRANSLATE2_BATCH
+
+
+def _on_onnx(path: Path, compute_type: str, device: str, beam_size: int | None) -> bool:
+    """Where it can do what is asked, which is what live recognition on a CPU asks by default."""
+    return compute_type == "int8" and device == "cpu" and beam_size in (None, 1) and whisper_onnx.usable(path)
+
 
 def _runtime(
     path: Path, tokenizer: Any, compute_type: str, threads: int, device: str, beam_size: int | None, mark_bonus: float
 ) -> Runtime:
-    """ONNX Runtime where it can do what is asked, which is what live recognition on a CPU asks by default."""
-    plain = compute_type == "int8" and device == "cpu" and beam_size in (None, 1)
-    if plain and whisper_onnx.usable(path):
+    if _on_onnx(path, compute_type, device, beam_size):
         beams = beam_size or whisper_onnx.BEAM_SIZE
         return whisper_onnx.OnnxRuntime(path, tokenizer, threads=threads, beam_size=beams, mark_bonus=mark_bonus)
     return CTranslate2Runtime(path, compute_type=compute_type, threads=threads, device=device, beam_size=beam_size or 1)
@@ -200,12 +262,6 @@ def _words(tokenizer: Tokenizer, tokens: list[int], aligned: Aligned, seconds: f
         words.append(Word(text, start, end, _mean(aligned.probabilities[at:following]), tuple(group)))
         at = following
     return words
-
-
-def _prompt(tokenizer: Tokenizer, request: RecognitionRequest, hotwords: list[int]) -> Prompt:
-    said = request.prompt[-MAX_PROMPT_TOKENS:]
-    before = (tokenizer.sot_prev, *hotwords, *said) if hotwords or said else ()
-    return Prompt(before, tuple(tokenizer.sot_sequence), tokenizer.no_timestamps, request.prefix)
 
 
 def _suppressed(tokenizer: Any) -> tuple[int, ...]:

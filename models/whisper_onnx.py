@@ -21,7 +21,7 @@ from models.beam_search import search
 from models.errors import UnavailableError
 from models.onnx_session import open_session
 from models.whisper_alignment import first_frames
-from models.whisper_runtime import FRAMES_PER_SECOND, Aligned, Generated, Prompt, Spectrogram, Until
+from models.whisper_runtime import FRAMES_PER_SECOND, Aligned, Generated, Span, Spectrograms, Task
 
 LARGEST = 600_000_000  # bytes of weights, as stored, that are worth a second copy: up to Whisper small
 MULTILINGUAL_VOCABULARY = 51_865
@@ -32,6 +32,8 @@ BEAM_SIZE = 5  # as faster-whisper's; most of the time the decoder is sure, and 
 GRAPH_VERSION = 3  # of what `models.whisper_graph` makes
 
 Floats = NDArray[np.float32]
+Encoded = dict[str, Floats]
+"""of one piece of audio"""
 
 
 class OnnxRuntime:
@@ -60,13 +62,23 @@ class OnnxRuntime:
         names = [f"{kind}_{layer}" for layer in range(weights.layers("decoder")) for kind in ("keys", "values")]
         self._begin = {f"past_{name}": nothing for name in names}
 
-    def encode(self, features: Spectrogram) -> dict[str, Floats]:
+    def encode(self, features: Spectrograms) -> list[Encoded]:
         names = [output.name for output in self._encoder.get_outputs()]
-        return dict(zip(names, self._encoder.run(names, {"features": features}), strict=True))
+        return [dict(zip(names, self._encoder.run(names, {"features": piece}), strict=True)) for piece in features]
 
-    def generate(
-        self, encoded: dict[str, Floats], prompt: Prompt, length: int, suppressed: Sequence[int], until: Until
-    ) -> Generated:
+    def generate(self, encoded: list[Encoded], tasks: Sequence[Task], suppressed: Sequence[int]) -> list[Generated]:
+        return [self._write(piece, task, suppressed) for piece, task in zip(encoded, tasks, strict=True)]
+
+    def align(self, encoded: list[Encoded], spans: Mapping[int, Span]) -> dict[int, Aligned]:
+        return {piece: self._find(encoded[piece], span) for piece, span in spans.items()}
+
+    def identify(self, encoded: list[Encoded]) -> Mapping[str, float]:
+        logits = _Step(self._decoder, encoded[0] | self._begin).feed([[self._sot]], [0])[0, 0]
+        chances = _softmax(logits[list(self._languages)])
+        return dict(zip(self._languages.values(), map(float, chances), strict=True))
+
+    def _write(self, encoded: Encoded, task: Task, suppressed: Sequence[int]) -> Generated:
+        prompt = task.prompt
         fed = prompt.tokens
         step = _Step(self._decoder, encoded | self._begin)
         first, last = step.feed([fed], [len(prompt.before), len(fed) - 1])[0]
@@ -85,14 +97,15 @@ class OnnxRuntime:
             step.choose(parents)
             return scores(step.feed([[token] for token in tokens], [0])[:, 0])
 
-        longest = length - len(fed)
+        longest = task.length - len(fed)
         found = search(
-            scores(last[np.newaxis]), go_on, end=self._eot, width=self._beam_size, longest=longest, until=until
+            scores(last[np.newaxis]), go_on, end=self._eot, width=self._beam_size, longest=longest, until=task.until
         )
         return Generated(found.tokens, found.mean, no_speech)
 
-    def align(self, encoded: dict[str, Floats], prompt: Prompt, tokens: Sequence[int], seconds: float) -> Aligned:
-        frames = max(1, round(seconds * FRAMES_PER_SECOND / 2))
+    def _find(self, encoded: Encoded, span: Span) -> Aligned:
+        prompt, tokens = span.prompt, span.tokens
+        frames = max(1, round(span.seconds * FRAMES_PER_SECOND / 2))
         before = len(prompt.start)
         fed = [*prompt.start, prompt.no_timestamps, *prompt.prefix, *tokens, self._eot]
         first = before + len(prompt.prefix)  # the row that predicts the first of `tokens`
@@ -101,11 +114,6 @@ class OnnxRuntime:
         chances = np.exp(_log_softmax(logits)[range(len(tokens)), tokens]).tolist()
         begins = first_frames(step.attention[0, :, :, :frames], before, len(fed) - 1)[len(prompt.prefix) :]
         return Aligned([frame * 2 / FRAMES_PER_SECOND for frame in begins], chances)
-
-    def identify(self, encoded: dict[str, Floats]) -> Mapping[str, float]:
-        logits = _Step(self._decoder, encoded | self._begin).feed([[self._sot]], [0])[0, 0]
-        chances = _softmax(logits[list(self._languages)])
-        return dict(zip(self._languages.values(), map(float, chances), strict=True))
 
 
 class _Step:

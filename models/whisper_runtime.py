@@ -21,8 +21,8 @@ from models.whisper_alignment import MEDIAN_WIDTH
 FRAMES_PER_SECOND = 100  # of the spectrogram; the encoder halves it
 MAX_POSITIONS = 448  # of the decoder: prompt, prefix and new tokens together
 
-Spectrogram = NDArray[np.float32]
-"""(mels, frames), logarithmic, as Whisper was trained on"""
+Spectrograms = NDArray[np.float32]
+"""(pieces, mels, frames), logarithmic, as Whisper was trained on"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +63,46 @@ Until = Callable[[Sequence[int]], bool]
 """of the new tokens so far: whether it is useless to go on"""
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be written of one piece of audio."""
+
+    prompt: Prompt
+    length: int
+    """of prompt and new tokens together, at most"""
+    until: Until
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Tokens that follow a prompt, to be found in audio that lasts `seconds`."""
+
+    prompt: Prompt
+    tokens: Sequence[int]
+    seconds: float
+
+
 class Runtime(Protocol):
-    """`encoded` is whatever `encode` returned."""
+    """`encoded` is whatever `encode` returned of some pieces of audio."""
 
     mels: int
     """of a spectrogram"""
     multilingual: bool
 
-    def encode(self, features: Spectrogram) -> Any: ...
+    def encode(self, features: Spectrograms) -> Any: ...
 
-    def generate(self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int], until: Until) -> Generated:
-        """Greedily or by beam, until prompt and new tokens together are `length` long, or `until`, where the runtime
-        can be stopped."""
+    def generate(self, encoded: Any, tasks: Sequence[Task], suppressed: Sequence[int]) -> list[Generated]:
+        """Of each piece, greedily or by beam, up to the length of its task, or its `until`, where the runtime can be
+        stopped. All prompts have as many tokens before their audio and the same start, and all or none a prefix."""
         ...
 
-    def align(self, encoded: Any, prompt: Prompt, tokens: Sequence[int], seconds: float) -> Aligned:
-        """When `tokens`, which follow the prompt, were said in audio that lasts `seconds`. What was said before the
-        audio is left out: it would make every word look likely."""
+    def align(self, encoded: Any, spans: Mapping[int, Span]) -> dict[int, Aligned]:
+        """When the tokens of each span were said in the piece of that index. What was said before the audio is left
+        out: it would make every word look likely."""
         ...
 
     def identify(self, encoded: Any) -> Mapping[str, float]:
-        """Probability of each language, by its code."""
+        """Probability of each language, by its code, for the first piece."""
         ...
 
 
@@ -100,36 +119,53 @@ class CTranslate2Runtime:
         self.multilingual = bool(self._model.is_multilingual)
         self._beam_size = beam_size
 
-    def encode(self, features: Spectrogram) -> Any:
-        return self._model.encode(cast("Any", ctranslate2.StorageView.from_array(features[np.newaxis])))
+    def encode(self, features: Spectrograms) -> Any:
+        return self._model.encode(cast("Any", ctranslate2.StorageView.from_array(features)))
 
-    def generate(self, encoded: Any, prompt: Prompt, length: int, suppressed: Sequence[int], until: Until) -> Generated:
-        result = self._model.generate(
+    def generate(self, encoded: Any, tasks: Sequence[Task], suppressed: Sequence[int]) -> list[Generated]:
+        results = self._model.generate(
             encoded,
-            [prompt.tokens],
+            [task.prompt.tokens for task in tasks],
             beam_size=self._beam_size,
-            max_length=length,
+            max_length=max(task.length for task in tasks),
             return_scores=True,
             return_no_speech_prob=True,
-            suppress_blank=not prompt.prefix,
+            suppress_blank=not tasks[0].prompt.prefix,
             suppress_tokens=list(suppressed),
-        )[0]
-        sequence: list[int] = result.sequences_ids[0]
-        repeats_prefix = tuple(sequence[: len(prompt.prefix)]) == prompt.prefix
-        tokens = sequence[len(prompt.prefix) :] if repeats_prefix else sequence
-        return Generated(tokens, float(result.scores[0]), float(result.no_speech_prob))
+        )
+        return [_generated(result, task) for result, task in zip(results, tasks, strict=True)]
 
-    def align(self, encoded: Any, prompt: Prompt, tokens: Sequence[int], seconds: float) -> Aligned:
-        everything = [*prompt.prefix, *tokens]
-        frames = round(seconds * FRAMES_PER_SECOND)
-        start, width = list(prompt.start), MEDIAN_WIDTH
-        (found,) = self._model.align(encoded, start, [everything], frames, median_filter_width=width)
-        begins, at = _token_times(found.alignments, len(everything)), len(prompt.prefix)
-        return Aligned(begins[at:], found.text_token_probs[at : at + len(tokens)])
+    def align(self, encoded: Any, spans: Mapping[int, Span]) -> dict[int, Aligned]:
+        pieces = range(encoded.shape[0])
+        unasked = Span(next(iter(spans.values())).prompt, [0], encoded.shape[1] * 2 / FRAMES_PER_SECOND)
+        asked = [spans.get(piece, unasked) for piece in pieces]
+        results = self._model.align(
+            encoded,
+            list(unasked.prompt.start),
+            [[*span.prompt.prefix, *span.tokens] for span in asked],
+            [round(span.seconds * FRAMES_PER_SECOND) for span in asked],
+            median_filter_width=MEDIAN_WIDTH,
+        )
+        return {piece: _aligned(results[piece], span) for piece, span in spans.items()}
 
     def identify(self, encoded: Any) -> Mapping[str, float]:
         found: list[tuple[str, float]] = self._model.detect_language(encoded)[0]
         return {token[2:-2]: probability for token, probability in found}
+
+
+def _generated(result: Any, task: Task) -> Generated:
+    prefix = task.prompt.prefix
+    sequence: list[int] = result.sequences_ids[0]
+    repeats_prefix = tuple(sequence[: len(prefix)]) == prefix
+    tokens = sequence[len(prefix) :] if repeats_prefix else sequence
+    room = task.length - len(task.prompt.tokens)  # in a batch another task may have more
+    return Generated(tokens[:room], float(result.scores[0]), float(result.no_speech_prob))
+
+
+def _aligned(result: Any, span: Span) -> Aligned:
+    at, count = len(span.prompt.prefix), len(span.tokens)
+    begins = _token_times(result.alignments, at + count)
+    return Aligned(begins[at:], result.text_token_probs[at : at + count])
 
 
 def _token_times(alignments: Sequence[tuple[int, int]], count: int) -> list[float]:

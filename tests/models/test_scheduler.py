@@ -98,6 +98,20 @@ async def test_waiting_requests_run_as_one_batch() -> None:
     assert engine.served == [["first"], ["a", "b"], ["c"]]
 
 
+async def test_request_that_fails_does_not_fail_its_batch() -> None:
+    engine = Engine()
+    scheduler = Scheduler[str, str]("test", engine.create, max_batch=3)
+    first = await occupied(scheduler, engine)
+    rest = [asyncio.ensure_future(scheduler.submit(name, deadline=i)) for i, name in enumerate(("a", "fails", "b"))]
+    await queued(scheduler, 3)
+    engine.gate.set()
+    await first
+    one, two, three = await asyncio.gather(*rest, return_exceptions=True)
+    assert isinstance(two, ValueError)
+    assert [done.result for done in (one, three) if not isinstance(done, BaseException)] == ["A", "B"]
+    assert engine.served == [["first"], ["a", "fails", "b"], ["a"], ["fails"], ["b"]]
+
+
 async def test_failure_of_the_engine_reaches_who_asked_and_the_worker_goes_on() -> None:
     engine = Engine()
     engine.gate.set()

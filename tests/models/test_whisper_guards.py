@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from models import whisper
-from models.protocols import SAMPLE_RATE, RecognitionRequest
+from models.protocols import SAMPLE_RATE, Hypothesis, IdentificationRequest, RecognitionRequest
 from models.store import Store
 from models.whisper import ECHO_TOKENS, MAX_TOKENS_PER_SECOND, RETRY_MORE_S, TOKEN_ALLOWANCE, Context, WhisperRecognizer
-from models.whisper_runtime import FRAMES_PER_SECOND, Aligned, Generated, Prompt, Spectrogram, Until
+from models.whisper_runtime import FRAMES_PER_SECOND, Aligned, Generated, Prompt, Span, Spectrograms, Task
 
 
 class Scripted:
@@ -24,25 +25,31 @@ class Scripted:
     def __init__(self) -> None:
         self.texts: list[list[int]] = []
         self.asked: list[tuple[float, Prompt, int]] = []
+        self.batches: list[int] = []
+        """pieces of audio that were given at once"""
         self.written: list[int] = []
         """tokens of each pass"""
         self._context_s = 0.0
 
-    def encode(self, features: Spectrogram) -> float:
-        return features.shape[1] / FRAMES_PER_SECOND
+    def encode(self, features: Spectrograms) -> float:
+        return features.shape[2] / FRAMES_PER_SECOND
 
-    def generate(
-        self, encoded: float, prompt: Prompt, length: int, suppressed: Sequence[int], until: Until
-    ) -> Generated:
-        self.asked.append((encoded, prompt, length))
+    def generate(self, encoded: float, tasks: Sequence[Task], suppressed: Sequence[int]) -> list[Generated]:
+        self.batches.append(len(tasks))
+        return [self._write(encoded, task) for task in tasks]
+
+    def _write(self, encoded: float, task: Task) -> Generated:
+        self.asked.append((encoded, task.prompt, task.length))
         text = self.texts.pop(0)
-        end = next((count for count in range(1, len(text)) if until(text[:count])), len(text))
+        end = next((count for count in range(1, len(text)) if task.until(text[:count])), len(text))
         self.written.append(end)
         return Generated(text[:end], -0.1, 0.0)
 
-    def align(self, encoded: float, prompt: Prompt, tokens: Sequence[int], seconds: float) -> Aligned:
-        begins = list(np.linspace(0, seconds, len(tokens) + 1))
-        return Aligned(begins, [0.9] * len(tokens))
+    def align(self, encoded: float, spans: Mapping[int, Span]) -> dict[int, Aligned]:
+        return {
+            piece: Aligned(list(np.linspace(0, span.seconds, len(span.tokens) + 1)), [0.9] * len(span.tokens))
+            for piece, span in spans.items()
+        }
 
     def identify(self, encoded: float) -> Mapping[str, float]:
         return {"en": 1.0}
@@ -133,3 +140,34 @@ def test_character_whose_bytes_are_incomplete_is_held_back(scripted: Scripted, r
     assert texts[-1] == "今日は鱈"
     assert texts[-2] == "今日は"
     assert all("\N{REPLACEMENT CHARACTER}" not in text for text in texts)
+
+
+def test_requests_that_wait_together_are_one_batch_where_their_prompts_are_alike(
+    scripted: Scripted, recognizer: WhisperRecognizer
+) -> None:
+    said = [recognizer.encode_text(text, "en") for text in (" One.", " Two.", " Three.", " Four.", " Five.")]
+    scripted.texts = [[*said[0]], [*said[2]], [*said[1]], [*said[4]]]
+    before = tuple(range(500, 520))
+    first = replace(request(5.0), prompt=before)
+    asked = [
+        first,
+        replace(first, prompt=before[1:]),
+        IdentificationRequest(first.audio),
+        first,
+        request(prefix=said[3]),
+    ]
+    found = recognizer.run(asked)
+    texts = ["".join(word.text for word in one.words) if isinstance(one, Hypothesis) else one for one in found]
+    assert texts == [" One.", " Two.", {"en": 1.0}, " Three.", " Five."]
+    assert scripted.batches == [2, 1, 1]
+
+
+def test_one_loop_in_a_batch_is_heard_again_alone(scripted: Scripted, recognizer: WhisperRecognizer) -> None:
+    loop, whole, again = (
+        list(recognizer.encode_text(text, "en")) for text in (" the harbour" * 8, " It rains.", " the harbour")
+    )
+    scripted.texts = [whole, loop, whole, again]
+    found = recognizer.run([request(4.0), request(7.0), request(2.0)])
+    assert ["".join(word.text for word in one.words) for one in found] == [" It rains.", " the harbour", " It rains."]
+    assert scripted.batches == [3, 1]
+    assert [encoded for encoded, _, _ in scripted.asked] == pytest.approx([8.0, 8.0, 8.0, 10.0])

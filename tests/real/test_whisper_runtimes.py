@@ -90,7 +90,7 @@ def test_hypotheses_side_by_side_are_what_each_would_be_alone(onnx: WhisperRecog
     runtime = onnx._runtime  # pyright: ignore[reportPrivateUsage]
     assert isinstance(runtime, OnnxRuntime)
     tokens = onnx.encode_text(" And so, my fellow Americans", "en")
-    encoded = runtime.encode(np.zeros((runtime.mels, 600), np.float32))
+    encoded = runtime.encode(np.zeros((1, runtime.mels, 600), np.float32))[0]
 
     def after(texts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         step = _Step(runtime._decoder, encoded | runtime._begin)  # pyright: ignore[reportPrivateUsage]
@@ -106,6 +106,25 @@ def test_hypotheses_side_by_side_are_what_each_would_be_alone(onnx: WhisperRecog
         alone = after([text])[0]
         assert np.abs(logits - alone).max() < 0.05 * np.abs(alone).max()
         assert logits.argmax() == alone.argmax()
+
+
+def test_batch_of_several_sessions_is_what_each_would_be_alone(
+    reference: WhisperRecognizer, audio: Samples, portuguese: Recording
+) -> None:
+    """CTranslate2 takes them at once: of other lengths, with other prefixes, in one language and in two."""
+    other = np.concatenate(list(MediaFile(portuguese.path)))[: 5 * SAMPLE_RATE]
+    whole = reference.recognize(RecognitionRequest(audio, "en")).words
+    prompt = reference.encode_text(" This is what was said before.", "en")
+    asked = [
+        RecognitionRequest(audio, "en", prefix=tuple(t for word in whole[:count] for t in word.tokens), prompt=prompt)
+        for count in (2, 5)
+    ]
+    asked += [RecognitionRequest(other, "pt"), RecognitionRequest(audio[: 4 * SAMPLE_RATE], "en")]
+    for request, found in zip(asked, reference.run(asked), strict=True):
+        alone = reference.recognize(request)
+        assert words(found) == words(alone)
+        assert [word.end for word in found.words] == pytest.approx([word.end for word in alone.words], abs=0.04)
+        assert found.mean_log_probability == pytest.approx(alone.mean_log_probability, abs=0.02)
 
 
 def test_several_hypotheses_are_at_least_as_likely_as_one(
