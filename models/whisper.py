@@ -98,16 +98,15 @@ class WhisperRecognizer:
         """What `models.scheduler` calls: a `Hypothesis` or a probability of each language for each request. Those that
         the runtime takes together are one batch."""
         answers: dict[int, Any] = {}
-        batches: dict[tuple[object, ...], list[int]] = {}
+        batches: dict[tuple[object, ...], dict[int, RecognitionRequest]] = {}
         try:
             for number, request in enumerate(requests):
                 if isinstance(request, RecognitionRequest):
-                    batches.setdefault(self._alike(request), []).append(number)
+                    batches.setdefault(self._alike(request), {})[number] = request
                 else:
                     answers[number] = self.identify(request.audio)
-            for numbers in batches.values():
-                batch = [requests[number] for number in numbers]
-                answers |= zip(numbers, self._recognize(batch), strict=True)
+            for batch in batches.values():
+                answers |= zip(batch, self._recognize(list(batch.values())), strict=True)
         except TsuyakuError:
             raise
         except Exception as error:  # runtimes raise classes of their own, derived from Exception alone
