@@ -129,10 +129,17 @@ def replay(
     preset: Preset,
     pace: float,
     mark_bonus: float = MARK_BONUS,
+    *,
+    greedy: bool = False,
 ) -> list[Replayed]:
     """Each of `recordings`, which come with their aligned words, through a session of its own."""
     store = Store()
-    engine = WhisperRecognizer(store.ensure("whisper-base"), context=preset.context, mark_bonus=mark_bonus)
+    engine = WhisperRecognizer(
+        store.ensure("whisper-base"),
+        context=preset.context,
+        beam_size=1 if greedy else None,
+        mark_bonus=mark_bonus,
+    )
     built = build(EngineConfig(context=preset.context), store)
 
     async def one(recording: Recording, spoken: Sequence[Spoken]) -> Replayed:

@@ -20,10 +20,12 @@ POS_CHARACTER = 1
 CHARS_UTF8 = 1
 DONT_EXIT = 0x8000
 PARAMETER_RATE = 1
+PARAMETER_WORD_GAP = 7  # 10 ms each, at the usual rate
 OK = 0
 
 WORDS_PER_MINUTE = 165
 RATE_LIMITS = (80, 450)  # words per minute that the library takes
+WORD_GAPS = {"pt-br": 4}  # its words run into each other: a recogniser misses a quarter fewer with a pause between them
 VOICES = {"pt": "pt-br", "zh": "cmn", "no": "nb", "en": "en-us"}
 
 _lock = threading.Lock()
@@ -92,5 +94,6 @@ class EspeakSynthesizer:
         with _lock:
             self._shared.choose(self._voice)
             self._shared.calls.espeak_SetParameter(PARAMETER_RATE, words, 0)
+            self._shared.calls.espeak_SetParameter(PARAMETER_WORD_GAP, WORD_GAPS.get(self._voice, 0), 0)
             samples = self._shared.speak(text)
         return trim_silence(samples, self.sample_rate)

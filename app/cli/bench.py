@@ -216,6 +216,7 @@ def replay(
     set: Annotated[list[str] | None, typer.Option("--set", help="A setting of recognition, as in longest_s=9.")] = None,
     pace: Annotated[float, typer.Option(help="s of a pass for each second that it hears.")] = replaying.PACE,
     marks: Annotated[float, typer.Option(help="Log odds that are added to commas and stops.")] = replaying.MARK_BONUS,
+    greedy: Annotated[bool, typer.Option("--greedy", help="Follow one hypothesis, not several.")] = False,
     manifest: _Manifest = None,
     model: _Model = None,
 ) -> None:
@@ -227,7 +228,7 @@ def replay(
     _require_all()
     settings = replaying.changed(PRESETS[preset], set or ())
     aligned = [(recording, align(recording, _model(model))) for recording in _recordings(manifest, ids)]
-    Console().print(replaying.table(replaying.replay(aligned, settings, pace, marks)))
+    Console().print(replaying.table(replaying.replay(aligned, settings, pace, marks, greedy=greedy)))
 
 
 @app.command()
