@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ TSUYAKU = str(Path(sys.executable).with_name("tsuyaku"))
 READY_S = 240
 QUIET_S = 1.2  # of the voice, after which it has said all
 ANSWER_S = 20.0  # at most until it begins
+ORIGINS = 100  # events that tell when the source began; each was read a little after it was written
 
 Event = dict[str, Any]
 
@@ -78,7 +80,7 @@ class Desk:
         """lines of standard error, and when each came"""
         self.memory_mb: list[tuple[float, float]] = []
         self.cpu_s: list[tuple[float, float]] = []
-        self._origin = float("inf")
+        self._origins: deque[float] = deque(maxlen=ORIGINS)
         self._watching = True
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
@@ -118,14 +120,10 @@ class Desk:
         """When a notice with `code` came."""
         return next((at for at, line in self.said if at >= since and line.endswith(f"[{code}]")), None)
 
-    def at(self, source_ms: float) -> float:
-        """Monotonic seconds of a place in the source."""
-        return self._origin + source_ms / 1000
-
     def words(self, since: float = 0.0, until: float = float("inf")) -> list[Event]:
         """Committed words whose middle lies between."""
         found = [e for e in self.events if e["event"] == "words" and e["committed"].strip()]
-        return [e for e in found if since <= self.at((e["source_start_ms"] + e["source_end_ms"]) / 2) < until]
+        return [e for e in found if since <= (e["began"] + e["ended"]) / 2 < until]
 
     def _watch(self) -> None:
         process = psutil.Process(self.process.pid)
@@ -141,8 +139,11 @@ class Desk:
                 read += len(whole)
                 for line in whole.splitlines():
                     event = json.loads(line)
+                    self._origins.append(now - event["emitted_ms"] / 1000)
+                    if "source_start_ms" in event:  # in monotonic seconds, from the origin of now: clocks drift
+                        event["began"] = min(self._origins) + event["source_start_ms"] / 1000
+                        event["ended"] = min(self._origins) + event["source_end_ms"] / 1000
                     self.events.append(event)
-                    self._origin = min(self._origin, now - event["emitted_ms"] / 1000)
             said = self.errors.splitlines()
             self.said += [(now, line) for line in said[lines:]]
             lines = len(said)

@@ -98,7 +98,7 @@ def converse(room: Room, people: Listener, voice: Listener, recordings: dict[str
         turn.words = desk.words(turn.began - EARLY_S, turn.ended + LATE_S)
     theirs = {id(event) for turn in found.turns for event in turn.words}
     found.echo_words = [
-        f"{desk.at(event['source_start_ms']) - found.began:.1f} s: {event['committed']}"
+        f"{event['began'] - found.began:.1f} s: {event['committed']}"
         for event in desk.words()
         if id(event) not in theirs
     ]
