@@ -23,8 +23,14 @@ from models.whisper import WhisperRecognizer
 
 PIECE_S = 5.5  # as long as the live buffer mostly is
 STEP_S = 4.0
-REFERENCE = "CTranslate2, float32"
-RUNTIMES = {"ONNX Runtime, int8": "int8", "CTranslate2, int8": "int8_float32", REFERENCE: "float32"}
+REFERENCE = "CTranslate2, float32, greedy"
+RUNTIMES: dict[str, tuple[str, int | None]] = {
+    "ONNX Runtime, int8, as it is used": ("int8", None),
+    "ONNX Runtime, int8, greedy": ("int8", 1),
+    "CTranslate2, int8, greedy": ("int8_float32", 1),
+    REFERENCE: ("float32", 1),
+}
+"""precision and hypotheses that are followed"""
 
 
 @dataclass(slots=True)
@@ -38,7 +44,8 @@ class Passes:
 
 def measure(recordings: Sequence[Recording], model: Path, threads: int) -> dict[str, Passes]:
     engines = {
-        name: WhisperRecognizer(model, compute_type=precision, threads=threads) for name, precision in RUNTIMES.items()
+        name: WhisperRecognizer(model, compute_type=precision, threads=threads, beam_size=beams)
+        for name, (precision, beams) in RUNTIMES.items()
     }
     found = {name: Passes() for name in engines}
     for recording in recordings:

@@ -23,9 +23,9 @@ PARAMETER_RATE = 1
 PARAMETER_WORD_GAP = 7  # 10 ms each, at the usual rate
 OK = 0
 
-WORDS_PER_MINUTE = 165
+PACE = (165, 0)  # words per minute, and the pause between words
+PACES = {"pt-br": (195, 5)}  # as long as at 165 without pauses, where words run into each other, and better understood
 RATE_LIMITS = (80, 450)  # words per minute that the library takes
-WORD_GAPS = {"pt-br": 4}  # its words run into each other: a recogniser misses a quarter fewer with a pause between them
 VOICES = {"pt": "pt-br", "zh": "cmn", "no": "nb", "en": "en-us"}
 
 _lock = threading.Lock()
@@ -90,10 +90,11 @@ class EspeakSynthesizer:
         self.sample_rate = self._shared.sample_rate
 
     def synthesize(self, text: str, rate: float = 1.0) -> Samples:
-        words = round(min(RATE_LIMITS[1], max(RATE_LIMITS[0], WORDS_PER_MINUTE * rate)))
+        usual, gap = PACES.get(self._voice, PACE)
+        words = round(min(RATE_LIMITS[1], max(RATE_LIMITS[0], usual * rate)))
         with _lock:
             self._shared.choose(self._voice)
             self._shared.calls.espeak_SetParameter(PARAMETER_RATE, words, 0)
-            self._shared.calls.espeak_SetParameter(PARAMETER_WORD_GAP, WORD_GAPS.get(self._voice, 0), 0)
+            self._shared.calls.espeak_SetParameter(PARAMETER_WORD_GAP, gap, 0)
             samples = self._shared.speak(text)
         return trim_silence(samples, self.sample_rate)
