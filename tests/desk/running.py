@@ -140,7 +140,7 @@ class Desk:
                 for line in whole.splitlines():
                     event = json.loads(line)
                     self._origins.append(now - event["emitted_ms"] / 1000)
-                    if "source_start_ms" in event:  # in monotonic seconds, from the origin of now: clocks drift
+                    if "source_end_ms" in event:  # in monotonic seconds, from the origin of now: clocks drift
                         event["began"] = min(self._origins) + event["source_start_ms"] / 1000
                         event["ended"] = min(self._origins) + event["source_end_ms"] / 1000
                     self.events.append(event)
