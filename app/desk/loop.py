@@ -169,7 +169,7 @@ class SoundLoop:
         self.ears, self.mouths = ears, mouths
         self.cpu_s = 0.0
         self._notify = notify
-        self._failed: Callable[[Exception], None] | None = None
+        self._failed: Callable[[Exception], None] = lambda error: None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sound", daemon=True)
         ports: list[InputPort | OutputPort] = [*{id(e.port): e.port for e in ears}.values()]
@@ -199,12 +199,11 @@ class SoundLoop:
 
     def _run(self) -> None:
         try:
-            self._turn()
+            self._carry()
         except Exception as error:
-            if self._failed is not None:
-                self._failed(error)
+            self._failed(error)
 
-    def _turn(self) -> None:
+    def _carry(self) -> None:
         while not self._stop.wait(TICK_S):
             begin = time.thread_time()
             for mouth in self.mouths:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,10 @@ import pytest
 
 from app.cli.interpret import _speeds, _voices
 from app.desk.call import call_devices
+from app.desk.config import DeskConfig
+from app.desk.conversation import Conversation
 from app.desk.devices import Device, Remembered, choose, recall, remember
-from app.desk.health import Health
+from app.desk.health import Health, Notice
 from app.desk.loop import Ear, SoundLoop
 from app.desk.player import Piece, Player
 from app.desk.ports import refused
@@ -19,6 +23,7 @@ from app.desk.record import Record
 from app.desk.ring import Ring
 from app.desk.screen import latency, meter
 from app.desk.sound import DESK_RATE, FRAME, SILENCE
+from app.engines import EngineConfig, build
 from app.formats import DOCUMENTS
 from models.errors import InputError, UnavailableError
 from models.protocols import Samples
@@ -272,3 +277,21 @@ def test_sound_loop_that_ends_of_itself_says_so() -> None:
     assert told.wait(10)
     loop.stop()
     assert isinstance(failures[0], ValueError)
+
+
+class FailingLoop(SoundLoop):
+    """Its sound ends as soon as it has begun."""
+
+    def start(self, failed: Callable[[Exception], None]) -> None:
+        failed(ValueError("shapes do not match"))
+
+
+async def test_sound_that_ends_of_itself_ends_the_conversation() -> None:
+    def nothing(notice: Notice) -> None: ...
+
+    conversation = Conversation(DeskConfig(("en", "pt")), build(EngineConfig()), {})
+    conversation.join([])
+    async with asyncio.timeout(10):
+        with pytest.raises(UnavailableError, match="Sound stopped") as raised:
+            await conversation.run(FailingLoop([], [], nothing))
+    assert raised.value.code == "sound-failed"
