@@ -44,6 +44,7 @@ class LinearCanceller:
         self._doubt = np.ones(self._path.shape, np.float32)
         self._noise = np.zeros((2, FRAME + 1), np.float32)
         self._left, self._heard = np.zeros(2), 0.0  # power, over the last 0.1 s
+        self._surprise = np.zeros(2)  # power that the exact filter leaves, and that it expected to leave
         self.astray = False
         """the path has just changed"""
         self._known: NDArray[np.complex64] | None = None
@@ -91,6 +92,13 @@ class LinearCanceller:
         self._search = None if self._search is None else _Search()
 
     @property
+    def surprise_db(self) -> float:
+        """What is left, to what the filter expects to leave of the echo, given how sure it is of each part of the path:
+        not much above 0 dB while nobody speaks, also while a path is being learned."""
+        left, expected = self._surprise + QUIET
+        return float(10 * np.log10(left / expected))
+
+    @property
     def _echoes(self) -> bool:
         """Some of what is modelled was played; else there is nothing to subtract, and nothing to learn from."""
         return self._silent <= self.PARTITIONS
@@ -122,8 +130,9 @@ class LinearCanceller:
 
     def _learn(self, left: NDArray[np.complex64]) -> None:
         power = _power(self._played)
-        explained = 0.5 * np.einsum("spf,pf->sf", self._doubt, power)
-        step = self._doubt / (explained + 2 * self._noise + 1e-10)[:, None]
+        expected = 0.5 * np.einsum("spf,pf->sf", self._doubt, power)
+        self._surprise += 0.3 * (np.array([_power(left[0]).sum(), expected[0].sum()]) - self._surprise)
+        step = self._doubt / (expected + 2 * self._noise + 1e-10)[:, None]
         self._path += step * (np.conj(self._played) * left[:, None])
         some = [(self._turn + n) % self.PARTITIONS for n in range(self.CONSTRAINED)]
         self._turn = (self._turn + self.CONSTRAINED) % self.PARTITIONS
@@ -195,6 +204,8 @@ class Parts:
     """by AEC3"""
     astray: bool = False
     """the linear filter has lost the path"""
+    surprise_db: float = 100.0
+    """what it leaves, to what it expected to leave of the echo"""
 
 
 class DoubleTalk:
@@ -202,14 +213,15 @@ class DoubleTalk:
     have left; all else as it was cleaned."""
 
     OVER_DB = 10.0  # what is usually left of the echo, at least: a person
-    BESIDE_DB = -6.0  # to the echo that was found, at least: so much is not left of an echo that is followed
+    SURPRISE_DB = 3.0  # to what the filter expected to leave, at least: a person
+    BESIDE_DB = -12.0  # to the echo that was found, at least: so much is not left of an echo that is followed
     AUDIBLE_DB = -55.0
     NOISE_DB = 8.0  # above the room's own sound, at least: a person
     NOISE_RISES_DB = 0.1  # a frame, at most
     UNKNOWN_DB = 30.0  # what is left of an echo whose path is not known: more than there ever is
     KNOWN_DB = -10.0  # of what is left, at most, of an echo whose path has not changed
     FOLLOWED_DB = -12.0  # what is left of an echo whose path is known
-    HANGOVER = 12  # frames
+    HANGOVER = 30  # frames: consonants are quieter than the echo
     PAUSE = 30  # frames in which nothing is played: the path may have changed meanwhile
     CONFIRMED = 8  # frames of echo that the path explained since then, to believe in a person
 
@@ -269,13 +281,14 @@ class DoubleTalk:
             not parts.astray
             and self._confirmed >= self.CONFIRMED
             and above > self.OVER_DB
+            and parts.surprise_db > self.SURPRISE_DB
             and self._above_echo_db > self.BESIDE_DB
             and left_db > max(self.AUDIBLE_DB, self._noise_db + self.NOISE_DB)
             and self._ratio_db < self.FOLLOWED_DB
         )
         # Down quickly, at first within a pause between two words; up slowly: a person who speaks for long is no echo.
         down = 0.05 if self._ratio_db < self.FOLLOWED_DB else 0.2
-        self._ratio_db += down * above if above < 0 else 0.02 * above if above < self.OVER_DB else 0.003
+        self._ratio_db += down * above if above < 0 else 0.003 * above if above < self.OVER_DB else 0.003
         return person
 
 

@@ -87,7 +87,8 @@ class WebRtc:
         left = self._subtracted(heard)
         if self._linear.astray:
             self._guard.close()
-        passed = self._double_talk.process(Parts(heard, played, left, self._cleaned(heard), self._linear.astray))
+        parts = Parts(heard, played, left, self._cleaned(heard), self._linear.astray, self._linear.surprise_db)
+        passed = self._double_talk.process(parts)
         if passed is None:
             return NOTHING
         samples, then = passed
@@ -142,7 +143,9 @@ class Guard:
     APART = 15  # frames between two that tell of the same delay
     SAME_S = 0.003
     CLOSED = 30  # frames after a resemblance
-    PROVEN = 100  # frames in a row in which the canceller held down what was played
+    PROVEN = 100  # frames in a row in which the canceller held an echo down
+    PAUSE = 30  # frames in which nothing is played: the path may have changed meanwhile
+    AGAIN = 20  # frames in a row in which it is held down after that, as before
 
     def __init__(self) -> None:
         self._cleaned: deque[Samples] = deque(maxlen=self.WINDOW)
@@ -170,7 +173,10 @@ class Guard:
         is known to speak over it."""
         self._cleaned.append(_decimated(cleaned))
         self._played.append(_decimated(played))
-        self._since_played = 0 if level_db(played) > AUDIBLE_DB else self._since_played + 1
+        if level_db(played) > AUDIBLE_DB:
+            self._begin()
+        else:
+            self._since_played += 1
         self._power = 0.8 * self._power + 0.2 * np.array([mean_power(heard), mean_power(cleaned)])
         self._frame += 1
         self._waiting.append(cleaned)
@@ -181,11 +187,23 @@ class Guard:
             self._held = 0 if self._closed else self._held
             self._closed = self.CLOSED
         if self._held < self.PROVEN and not over:
-            self._held = 0 if self._suspect else self._held + (self._since_played == 0)
+            self._held = 0 if self._suspect else self._held + self._echoes
             return self._release(silent=self._suspect > 0)
         if self._closed and self._suspect:
             return self._release(silent=True)
         return NOTHING if 0 < self._suspect < self.ENOUGH else self._release(silent=False)
+
+    def _begin(self) -> None:
+        """Something is played. Where it was quiet before, what is heard from now on is its echo until that is held down
+        again; whoever speaks already goes on being heard."""
+        if self._since_played > self.PAUSE and 10 * np.log10(self._power[1] + 1e-10) < self.LEFT_DB:
+            self._held = min(self._held, self.PROVEN - self.AGAIN)
+        self._since_played = 0
+
+    @property
+    def _echoes(self) -> bool:
+        """An echo is heard: one that is still on its way proves nothing."""
+        return self._since_played == 0 and 10 * np.log10(self._power[0] + 1e-10) > self.LEFT_DB
 
     def _doubtful(self) -> bool:
         if self._since_played >= len(self._played):

@@ -61,6 +61,39 @@ def test_guard_that_has_seen_the_echo_held_down_lets_a_person_talk_over_it() -> 
     assert np.count_nonzero(passed) > 0.6 * len(person)
 
 
+def proven() -> tuple[Guard, np.ndarray]:
+    """A guard that has seen an echo held down and then nothing played for a second, and a sound for what comes."""
+    guard, played = Guard(), noise(0, 3.0)
+    through(guard, played, played * np.float32(1e-4), played)
+    quiet = np.zeros(DESK_RATE, np.float32)
+    through(guard, quiet, quiet, quiet)
+    return guard, played
+
+
+def test_what_is_heard_as_the_voice_begins_in_quiet_is_its_echo_until_that_is_held_down() -> None:
+    guard, played = proven()
+    odd = noise(1, 0.6)  # an echo that resembles nothing
+    heard = played[: len(odd)] + odd
+    assert not through(guard, heard, odd, played[: len(odd)]).any()
+
+
+def test_guard_believes_again_once_the_echo_is_held_down_as_before_the_pause() -> None:
+    guard, played = proven()
+    half = DESK_RATE // 2
+    through(guard, played[:half], played[:half] * np.float32(1e-4), played[:half])
+    person = noise(1, 1.0)
+    assert through(guard, played[: len(person)] + person, person, played[: len(person)]).any()
+
+
+def test_person_who_speaks_already_as_the_voice_begins_goes_on_being_heard() -> None:
+    guard, played = proven()
+    person = noise(1, 1.5)
+    nothing = np.zeros(DESK_RATE // 2, np.float32)
+    through(guard, person[: len(nothing)], person[: len(nothing)], nothing)
+    rest = person[len(nothing) :]
+    assert np.count_nonzero(through(guard, played[: len(rest)] + rest, rest, played[: len(rest)])) > 0.5 * len(rest)
+
+
 def late(samples: np.ndarray, seconds: float, gain: float = 0.5) -> np.ndarray:
     """What comes back of `samples`."""
     delay = round(seconds * DESK_RATE)
@@ -123,6 +156,20 @@ def test_person_is_not_taken_for_a_path_that_has_moved() -> None:
     canceller = LinearCanceller()
     left = subtracted(canceller, late(played, 0.04) + person, played)
     assert level_db((left - person)[3 * DESK_RATE :]) < level_db(person) - 15
+
+
+def test_canceller_that_learns_a_path_is_not_surprised_and_by_a_person_it_is() -> None:
+    played, person = noise(0, 4.0), noise(1, 4.0)
+    person[: 2 * DESK_RATE] = 0
+    heard = np.concatenate([late(played, 0.04)[:DESK_RATE], late(played, 0.07, 0.3)[DESK_RATE:]]) + person
+    canceller = LinearCanceller()
+    surprise: list[float] = []
+    for a in starts(heard):
+        canceller.process(heard[a : a + FRAME], played[a : a + FRAME])
+        surprise.append(canceller.surprise_db)
+    learning = [*surprise[10:100], *surprise[150:200]]
+    assert np.mean(np.array(learning) > DoubleTalk.SURPRISE_DB) < 0.05
+    assert np.mean(np.array(surprise[205:]) > DoubleTalk.SURPRISE_DB) > 0.9
 
 
 def mixed(double_talk: DoubleTalk, heard: np.ndarray, left: np.ndarray) -> np.ndarray:
