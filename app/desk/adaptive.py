@@ -220,6 +220,7 @@ class DoubleTalk:
     NOISE_RISES_DB = 0.1  # a frame, at most
     UNKNOWN_DB = 30.0  # what is left of an echo whose path is not known: more than there ever is
     KNOWN_DB = -10.0  # of what is left, at most, of an echo whose path has not changed
+    SOUNDS = 0.25  # of the echo's power of late, at least: its end, that a room prolongs, says nothing about the path
     FOLLOWED_DB = -12.0  # what is left of an echo whose path is known
     HANGOVER = 30  # frames: consonants are quieter than the echo
     PAUSE = 30  # frames in which nothing is played: the path may have changed meanwhile
@@ -276,7 +277,8 @@ class DoubleTalk:
             return False
         self._above_echo_db = float(left_db - echo_db)
         above = self._above_echo_db - self._ratio_db
-        self._confirmed += self._above_echo_db < self.KNOWN_DB
+        sounds = echo > self.SOUNDS * self._echo
+        self._confirmed += sounds and self._above_echo_db < self.KNOWN_DB
         person = (
             not parts.astray
             and self._confirmed >= self.CONFIRMED
@@ -287,8 +289,10 @@ class DoubleTalk:
             and self._ratio_db < self.FOLLOWED_DB
         )
         # Down quickly, at first within a pause between two words; up slowly: a person who speaks for long is no echo.
-        down = 0.05 if self._ratio_db < self.FOLLOWED_DB else 0.2
-        self._ratio_db += down * above if above < 0 else 0.003 * above if above < self.OVER_DB else 0.003
+        if above >= 0:
+            self._ratio_db += 0.003 * (above if above < self.OVER_DB else 1)
+        elif sounds:
+            self._ratio_db += above * (0.05 if self._ratio_db < self.FOLLOWED_DB else 0.2)
         return person
 
 
