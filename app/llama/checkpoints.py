@@ -15,6 +15,7 @@ from typing import Any, cast
 from models.errors import InputError, UnavailableError
 
 LONGEST = 262_144  # tokens that the published FP8 checkpoints see at most
+CHUNK = 8192  # tokens within which three of four layers of Llama 4 look back
 WIDTH_BITS = 16  # of what stays unquantised: embeddings, output, routers
 
 
@@ -89,6 +90,10 @@ class Checkpoint:
     """tokens that it can see"""
     pictures: bool = True
     """it can be shown some, which takes memory"""
+    chunk: int = CHUNK
+    """of chunked attention, in tokens; 0 where there is none"""
+    nested: bool = True
+    """its config.json has the text model's as `text_config`"""
     local: bool = False
     measured: bool = False
     """`weight_bytes` is the size of files, not an estimate"""
@@ -148,6 +153,7 @@ def _folder(path: Path, *, dummy: bool) -> Checkpoint:
         config = cast("dict[str, Any]", json.loads((path / "config.json").read_text("utf-8")))
         text = cast("dict[str, Any]", config.get("text_config") or config)
         shape, longest = _shape(text), int(text.get("max_position_embeddings") or LONGEST)
+        chunk = int(text.get("attention_chunk_size") or 0)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnavailableError(
             "weights-missing", f"{path} holds no config.json of a Llama 4; give the folder of a model."
@@ -165,6 +171,8 @@ def _folder(path: Path, *, dummy: bool) -> Checkpoint:
         size or estimate,
         longest=longest,
         pictures="vision_config" in config,
+        chunk=chunk,
+        nested="text_config" in config,
         local=True,
         measured=bool(size),
     )

@@ -1,7 +1,7 @@
 """Flags of vLLM chosen for the first token of short answers, each with its reason, and the memory they take.
 
 Everything here is arithmetic: nothing is started, and no GPU is touched. What the flags do on a GPU is measured by
-`make bench-gpu`; docs/llama.md says what has been.
+`make bench-gpu`; docs/llama.md has what it said.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from models.errors import UnavailableError
 GIB = 2**30
 UTILISATION = 0.92  # of a GPU's memory, that vLLM takes
 TYPICAL_TOKENS = 1024  # of a request: most are shorter, and the cache is shared
-WORKING_BYTES = 5 * GIB  # a GPU: CUDA, activations, captured graphs; an allowance, not measured
+WORKING_BYTES = 5 * GIB  # a GPU: activations and graphs (2.6 GiB on an H200), and what weights exceed their estimate
 FP8_CAPABILITY = 8.9  # Ada, Hopper and later compute in FP8
+CAPTURED_TOKENS = 512  # of a step; vLLM's own limit for 64 requests is 128, which four of them exceed together
 PARALLEL = (8, 4, 2, 1)  # divides Llama 4's 40 heads and 8 key-value heads
 REASON_AT = 44  # column, of the lines that give reasons
 SERVER = "vllm.entrypoints.openai.api_server"
@@ -128,7 +129,7 @@ def _on_gpus(checkpoint: Checkpoint, wish: Wish, gpus: Sequence[Gpu]) -> Plan:
         usable=int(UTILISATION * total),
         free=min(gpu.free for gpu in used),
     )
-    flags = (*_common(checkpoint, wish), *_gpu_flags(count, fp8=fp8), *_draft(checkpoint, wish))
+    flags = (*_common(checkpoint, wish), *_gpu_flags(checkpoint, wish, count, fp8=fp8), *_draft(checkpoint, wish))
     return Plan(checkpoint, used, flags, tuple(_environment(checkpoint)), memory, wish)
 
 
@@ -184,7 +185,7 @@ def _common(checkpoint: Checkpoint, wish: Wish) -> Iterator[Flag]:
     )
 
 
-def _gpu_flags(count: int, *, fp8: bool) -> Iterator[Flag]:
+def _gpu_flags(checkpoint: Checkpoint, wish: Wish, count: int, *, fp8: bool) -> Iterator[Flag]:
     yield Flag("--tensor-parallel-size", str(count), "all GPUs work on each token: for its time, not for most requests")
     if fp8:
         yield Flag("--kv-cache-dtype", "fp8", "half of the cache: twice the requests, and less to read a token")
@@ -194,6 +195,18 @@ def _gpu_flags(count: int, *, fp8: bool) -> Iterator[Flag]:
     yield Flag(
         "--gpu-memory-utilization", str(UTILISATION), "the rest stays for the driver; the weights need nearly all"
     )
+    yield Flag(
+        "--max-cudagraph-capture-size",
+        str(CAPTURED_TOKENS),
+        "steps that read the new words of several prompts are CUDA graphs as well, not those that only write",
+    )
+    if wish.context <= checkpoint.chunk:
+        whole = {"attention_chunk_size": None}
+        yield Flag(
+            "--hf-overrides",
+            json.dumps({"text_config": whole} if checkpoint.nested else whole),
+            "all that is seen lies in one chunk, and without chunks a whole step is one CUDA graph",
+        )
 
 
 def _draft(checkpoint: Checkpoint, wish: Wish) -> Iterator[Flag]:

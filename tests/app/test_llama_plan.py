@@ -63,6 +63,17 @@ def test_every_flag_has_a_reason_and_the_first_token_comes_first() -> None:
     assert int(value(made, "--max-model-len")) <= 8192
 
 
+def test_attention_in_chunks_is_turned_off_where_all_that_is_seen_lies_in_one(tmp_path: Path) -> None:
+    whole = {"attention_chunk_size": None}
+    assert json.loads(value(plan(Wish(), described("h200")), "--hf-overrides")) == {"text_config": whole}
+    assert "--hf-overrides" not in names(plan(Wish(context=16384), described("h200")))
+    (tmp_path / "config.json").write_text(json.dumps({**CONFIG["text_config"], "attention_chunk_size": 4096}))
+    plain = plan(Wish(model=str(tmp_path), dummy=True), described("2xh200"))
+    assert json.loads(value(plain, "--hf-overrides")) == whole
+    longer = plan(Wish(model=str(tmp_path), dummy=True, context=8192), described("2xh200"))
+    assert "--hf-overrides" not in names(longer)
+
+
 def test_cache_is_not_fp8_where_the_gpu_does_not_compute_in_it() -> None:
     assert "--kv-cache-dtype" not in names(plan(Wish(), described("2xa100")))
 
