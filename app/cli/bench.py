@@ -18,6 +18,7 @@ from benchmarks import compare as comparing
 from benchmarks import passes as passing
 from benchmarks import replay as replaying
 from benchmarks import report as reporting
+from benchmarks import room as simulated
 from benchmarks import route as routing
 from benchmarks import speakers as speaking
 from benchmarks.alignment import align
@@ -37,6 +38,7 @@ from benchmarks.translator import suite as suites
 from models.glossary import load as load_glossary
 from models.silero import SileroDetector
 from models.store import Store
+from models.whisper import Context, WhisperRecognizer
 
 app = typer.Typer(help="Measure quality, lag and cost.", no_args_is_help=True, add_completion=False)
 
@@ -179,7 +181,7 @@ def route(
         tsuyaku bench route --between en pt
     """
     recordings = [r for r in load(manifest, ids or ()) if r.language in between]
-    detector = SileroDetector(next(Store().ensure("silero-vad-v6").glob("*.onnx")))
+    detector = _detector()
     pieces = routing.shuffled(routing.cuts(recordings, detector, _model(model), most))
     routed = routing.route(pieces, between, preset=preset, gap_s=gap)
     console = Console()
@@ -255,6 +257,35 @@ def speakers(
 
 
 @app.command()
+def room(
+    ids: _Ids = None,
+    minutes: Annotated[float, typer.Option(help="Of conversation, in which the voice may get through.")] = 60.0,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each person speaks over the voice.")] = 2,
+    noise: Annotated[float, typer.Option(help="dB of the room's own noise, against full scale.")] = -74.0,
+    seed: Annotated[int, typer.Option(help="Of all that is drawn by chance.")] = 1,
+    manifest: _Manifest = None,
+    model: _Model = None,
+) -> None:
+    """Measure the desk's echo canceller in a simulated room: a person over the voice, and the voice alone.
+
+    \b
+        tsuyaku bench room fleurs_en_0 fleurs_en_3 fleurs_pt_4 pt_cheetah
+    """
+    _require_all()
+    require("livekit", "desk")
+    recordings = _recordings(manifest, ids)
+    people, voices = simulated.people(recordings), simulated.voices(recordings)
+    recognizer = WhisperRecognizer(_model(model), context=Context(8.0, 1.0), threads=2)
+    known, changed = (
+        simulated.understood(people, voices, recognizer, rounds=rounds, changes=changes, seed=seed, noise_db=noise)
+        for changes in (False, True)
+    )
+    detector = _detector()
+    through = simulated.openings(people, voices, detector, minutes=minutes, seed=seed, noise_db=noise)
+    Console().print(simulated.table(known, changed, through, minutes))
+
+
+@app.command()
 def frontier(
     ids: _Ids = None,
     to: Annotated[str, typer.Option("--to", help="Languages to translate into; empty for none.")] = "pt",
@@ -283,6 +314,10 @@ def frontier(
 def _require_all() -> None:
     for module in _NEEDED:
         require(module)
+
+
+def _detector() -> SileroDetector:
+    return SileroDetector(next(Store().ensure("silero-vad-v6").glob("*.onnx")))
 
 
 def _recordings(manifest: Path | None, ids: list[str] | None) -> list[Recording]:

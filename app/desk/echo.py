@@ -137,6 +137,7 @@ class Guard:
     EVERY = 5  # frames
     ENOUGH = 30  # frames without resemblance, to let a person pass
     TAKEN_DB = 20.0  # by the canceller: what is left then is no speech
+    TAKEN_FIRST_DB = 30.0  # by one that has not proven itself: what is left of a loud echo may be speech
     LEFT_DB = -60.0
     ALIKE = 8.0
     ALIKE_OVER = 14.0  # a person over what the linear filter left stays below 13, an echo that it missed is above 20
@@ -209,7 +210,8 @@ class Guard:
         if self._since_played >= len(self._played):
             return False
         before, after = 10 * np.log10(self._power + 1e-10)
-        return after > self.LEFT_DB and before - after < self.TAKEN_DB
+        taken = self.TAKEN_DB if self._held >= self.PROVEN else self.TAKEN_FIRST_DB
+        return bool(after > self.LEFT_DB and before - after < taken)
 
     def _resembles(self, delay_s: float) -> bool:
         heard, played = np.concatenate(self._cleaned), np.concatenate(self._played)
