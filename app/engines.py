@@ -32,6 +32,11 @@ class EngineConfig:
     translation: TranslationConfig = field(default_factory=TranslationConfig)
 
 
+def detector(store: Store) -> SileroDetector:
+    """Raises `UnavailableError`."""
+    return SileroDetector(next(store.ensure("silero-vad-v6").glob("*.onnx")))
+
+
 def build(config: EngineConfig, store: Store | None = None) -> Engines:
     """Nothing is loaded yet except speech detection; each engine loads on first use. Raises `UnavailableError`."""
     store = store or Store()
@@ -51,7 +56,7 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
 
     recognise = Scheduler[RecognitionRequest, Hypothesis]("recognise", recognizer, max_batch=batch)
     return Engines(
-        detector=SileroDetector(next(store.ensure("silero-vad-v6").glob("*.onnx"))),
+        detector=detector(store),
         recognizer=recognise,
         identify=Share[Samples, Mapping[str, float]](recognise, IdentificationRequest),
         translator=translation(config.translation, store),

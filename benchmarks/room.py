@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
-import soxr
 from rich.table import Table
 
 from app.desk.echo import WebRtc
@@ -40,6 +40,10 @@ class Person:
     recording: Recording
     sound: Samples
     """at `DESK_RATE`, as loud as near a microphone"""
+
+
+_Said = tuple[Person, tuple[int, int]]
+"""and from where to where"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +115,24 @@ class Scene:
         return np.clip(heard, -1, 1), played
 
     def freed(self) -> Samples:
-        """What the canceller lets through of it, at `DESK_RATE`."""
+        """What the canceller lets through of it, at `SAMPLE_RATE`."""
         heard, played = self.mixed()
         canceller = WebRtc()
         frames = range(0, self.length - FRAME + 1, FRAME)
-        return np.concatenate([canceller.process(heard[at : at + FRAME], played[at : at + FRAME]) for at in frames])
+        passed = [canceller.process(heard[at : at + FRAME], played[at : at + FRAME]) for at in frames]
+        return to_engine().process(np.concatenate(passed))
+
+
+def near(path: Path) -> Samples:
+    """All of a recording, at the loudness of a person near the microphone."""
+    sound = decode(path)
+    loud = sound[np.abs(sound) > 0.1 * np.abs(sound).max()]
+    level = PERSON_LEVEL / float(np.sqrt(np.mean(np.square(loud))))
+    return np.clip(sound * np.float32(level), -1, 1)
 
 
 def people(recordings: Sequence[Recording]) -> list[Person]:
-    found: list[Person] = []
-    for recording in recordings:
-        sound = decode(recording.path)
-        loud = sound[np.abs(sound) > 0.1 * np.abs(sound).max()]
-        level = PERSON_LEVEL / float(np.sqrt(np.mean(np.square(loud))))
-        found.append(Person(recording, to_desk(np.clip(sound * np.float32(level), -1, 1), SAMPLE_RATE)))
-    return found
+    return [Person(recording, to_desk(near(recording.path), SAMPLE_RATE)) for recording in recordings]
 
 
 def voices(recordings: Sequence[Recording]) -> list[Samples]:
@@ -150,20 +157,21 @@ def understood(
     rng, number = scene.rng, 0
     scene.path(0)
     scene.play(_voice(voices, rng, round(SETTLING_S * DESK_RATE)))
-    said: list[tuple[Person, bool, tuple[int, int]]] = []
+    alone: list[_Said] = []
+    over: list[_Said] = []
     for person in list(people) * rounds:
         scene.wait(PAUSE_S)
         if changes and rng.random() < 1 / TURNS_BEFORE_CHANGE:
             number += 1
             scene.path(number)
-        said.append((person, False, scene.say(person.sound)))
+        alone.append((person, scene.say(person.sound)))
         scene.wait(PAUSE_S)
         after_s = float(rng.uniform(*OVER_S))
         voice = _voice(voices, rng, len(person.sound) + round((after_s + 1) * DESK_RATE))
-        said.append((person, True, scene.over(voice, person.sound, after_s)))
+        over.append((person, scene.over(voice, person.sound, after_s)))
     scene.wait(PAUSE_S)
-    freed = soxr.resample(scene.freed(), DESK_RATE, SAMPLE_RATE).astype(np.float32)
-    return Understood(*(_errors(said, freed, recognizer, over=over) for over in (False, True)))
+    freed = scene.freed()
+    return Understood(_errors(alone, freed, recognizer), _errors(over, freed, recognizer))
 
 
 def openings(
@@ -185,7 +193,7 @@ def openings(
         _, ended = scene.say(people[int(rng.integers(len(people)))].sound)
         scene.wait(float(rng.uniform(*ANSWER_S)))
         _, answered = scene.play(voices[int(rng.integers(len(voices)))])
-        answers.append((ended / DESK_RATE + ANSWER_S[0], answered / DESK_RATE + ROUND_S[1]))
+        answers.append((ended / DESK_RATE, answered / DESK_RATE + ROUND_S[1]))
         scene.wait(PAUSE_S)
         turn += 1
     found = _utterances(scene.freed(), Gate(detector))
@@ -220,15 +228,11 @@ def _voice(voices: Sequence[Samples], rng: np.random.Generator, length: int) -> 
     return np.concatenate(parts)[:length]
 
 
-def _errors(
-    said: Sequence[tuple[Person, bool, tuple[int, int]]], freed: Samples, recognizer: Recognizer, *, over: bool
-) -> float:
+def _errors(said: Sequence[_Said], freed: Samples, recognizer: Recognizer) -> float:
     errors = words = 0.0
     before, after = (round(seconds * SAMPLE_RATE) for seconds in ROUND_S)
-    for person, was_over, (begin, end) in said:
-        if was_over is not over:
-            continue
-        scale = DESK_RATE // SAMPLE_RATE
+    scale = DESK_RATE // SAMPLE_RATE
+    for person, (begin, end) in said:
         piece = freed[max(0, begin // scale - before) : end // scale + after]
         language, text = person.recording.language, person.recording.text
         heard = recognizer.recognize(RecognitionRequest(piece, language))
@@ -240,11 +244,11 @@ def _errors(
 
 def _utterances(sound: Samples, gate: Gate) -> list[tuple[float, float]]:
     """When a gate opens for `sound`, in s, and how loud what it lets through is, in dB."""
-    convert, found, begin = to_engine(), list[tuple[float, float]](), 0
-    heard = convert.process(sound)
-    for item in gate.process(heard):
+    found: list[tuple[float, float]] = []
+    begin = 0
+    for item in gate.process(sound):
         if isinstance(item, Onset):
             begin = item.at
         elif isinstance(item, Pause):
-            found.append((begin / SAMPLE_RATE, level_db(heard[begin : item.at])))
+            found.append((begin / SAMPLE_RATE, level_db(sound[begin : item.at])))
     return found

@@ -12,6 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from app.engines import detector
 from app.presets import PRESETS
 from app.settings import resolve
 from benchmarks import compare as comparing
@@ -36,7 +37,6 @@ from benchmarks.translator import report as judging
 from benchmarks.translator import run as translating
 from benchmarks.translator import suite as suites
 from models.glossary import load as load_glossary
-from models.silero import SileroDetector
 from models.store import Store
 from models.whisper import Context, WhisperRecognizer
 
@@ -181,8 +181,7 @@ def route(
         tsuyaku bench route --between en pt
     """
     recordings = [r for r in load(manifest, ids or ()) if r.language in between]
-    detector = _detector()
-    pieces = routing.shuffled(routing.cuts(recordings, detector, _model(model), most))
+    pieces = routing.shuffled(routing.cuts(recordings, detector(Store()), _model(model), most))
     routed = routing.route(pieces, between, preset=preset, gap_s=gap)
     console = Console()
     for wrong in (one for one in routed if not one.right):
@@ -280,8 +279,7 @@ def room(
         simulated.understood(people, voices, recognizer, rounds=rounds, changes=changes, seed=seed, noise_db=noise)
         for changes in (False, True)
     )
-    detector = _detector()
-    through = simulated.openings(people, voices, detector, minutes=minutes, seed=seed, noise_db=noise)
+    through = simulated.openings(people, voices, detector(Store()), minutes=minutes, seed=seed, noise_db=noise)
     Console().print(simulated.table(known, changed, through, minutes))
 
 
@@ -314,10 +312,6 @@ def frontier(
 def _require_all() -> None:
     for module in _NEEDED:
         require(module)
-
-
-def _detector() -> SileroDetector:
-    return SileroDetector(next(Store().ensure("silero-vad-v6").glob("*.onnx")))
 
 
 def _recordings(manifest: Path | None, ids: list[str] | None) -> list[Recording]:

@@ -17,6 +17,7 @@ from app.desk.sound import FRAME, SILENCE, mean_power
 from models.protocols import Samples
 
 QUIET = 1e-6  # power, of what nobody hears
+PAUSE = 30  # frames in which nothing is played: the path may have changed meanwhile
 LOOK_BACK = 4  # frames: a word has begun before it is plainly heard
 AEC3_LATE = 713  # samples, by its filter banks
 
@@ -63,9 +64,10 @@ class LinearCanceller:
             self._silent += 1
         left = self._subtract(heard, played) if self._echoes else np.stack([heard, heard])
         spectrum = np.fft.rfft(np.pad(left, ((0, 0), (FRAME, 0)))).astype(np.complex64)
-        self._noise = self.SMOOTH * self._noise + (1 - self.SMOOTH) * _power(spectrum)
+        power = _power(spectrum)
+        self._noise = self.SMOOTH * self._noise + (1 - self.SMOOTH) * power
         if self._echoes:
-            self._learn(spectrum)
+            self._learn(spectrum, power[0])
         self._left += 0.1 * (np.mean(np.square(left), axis=1) - self._left)
         self._heard += 0.1 * (mean_power(heard) - self._heard)
         changed = self._left[1] < self.BETTER * self._left[0]
@@ -128,10 +130,11 @@ class LinearCanceller:
         if found is not None or self._search.over:
             self._search = None
 
-    def _learn(self, left: NDArray[np.complex64]) -> None:
+    def _learn(self, left: NDArray[np.complex64], exact: NDArray[np.float32]) -> None:
+        """From the spectra of what was left; `exact` is the power of what the exact filter left."""
         power = _power(self._played)
         expected = 0.5 * np.einsum("spf,pf->sf", self._doubt, power)
-        self._surprise += 0.3 * (np.array([_power(left[0]).sum(), expected[0].sum()]) - self._surprise)
+        self._surprise += 0.3 * (np.array([exact.sum(), expected[0].sum()]) - self._surprise)
         step = self._doubt / (expected + 2 * self._noise + 1e-10)[:, None]
         self._path += step * (np.conj(self._played) * left[:, None])
         some = [(self._turn + n) % self.PARTITIONS for n in range(self.CONSTRAINED)]
@@ -223,7 +226,6 @@ class DoubleTalk:
     SOUNDS = 0.25  # of the echo's power of late, at least: its end, that a room prolongs, says nothing about the path
     FOLLOWED_DB = -12.0  # what is left of an echo whose path is known
     HANGOVER = 30  # frames: consonants are quieter than the echo
-    PAUSE = 30  # frames in which nothing is played: the path may have changed meanwhile
     CONFIRMED = 8  # frames of echo that the path explained since then, to believe in a person
 
     def __init__(self) -> None:
@@ -271,7 +273,7 @@ class DoubleTalk:
         left_db, echo_db = 10 * np.log10(self._left), 10 * np.log10(self._echo)
         self._noise_db = min(left_db, self._noise_db + self.NOISE_RISES_DB)
         self._unplayed = 0 if parts.played.any() else self._unplayed + 1
-        if self._unplayed > self.PAUSE:
+        if self._unplayed > PAUSE:
             self._confirmed = 0
         if echo_db < self.AUDIBLE_DB - 5:
             return False

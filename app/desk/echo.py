@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from app.desk.adaptive import DoubleTalk, LinearCanceller, Parts
+from app.desk.adaptive import PAUSE, DoubleTalk, LinearCanceller, Parts
 from app.desk.sound import DESK_RATE, FRAME, FRAME_S, SILENCE, level_db, mean_power
 from models.protocols import Samples
 
@@ -145,8 +145,7 @@ class Guard:
     SAME_S = 0.003
     CLOSED = 30  # frames after a resemblance
     PROVEN = 100  # frames in a row in which the canceller held an echo down
-    PAUSE = 30  # frames in which nothing is played: the path may have changed meanwhile
-    AGAIN = 20  # frames in a row in which it is held down after that, as before
+    AGAIN = 20  # frames in a row in which it is held down after a pause, as before
 
     def __init__(self) -> None:
         self._cleaned: deque[Samples] = deque(maxlen=self.WINDOW)
@@ -197,21 +196,27 @@ class Guard:
     def _begin(self) -> None:
         """Something is played. Where it was quiet before, what is heard from now on is its echo until that is held down
         again; whoever speaks already goes on being heard."""
-        if self._since_played > self.PAUSE and 10 * np.log10(self._power[1] + 1e-10) < self.LEFT_DB:
+        if self._since_played > PAUSE and self._levels_db[1] < self.LEFT_DB:
             self._held = min(self._held, self.PROVEN - self.AGAIN)
         self._since_played = 0
 
     @property
     def _echoes(self) -> bool:
         """An echo is heard: one that is still on its way proves nothing."""
-        return self._since_played == 0 and 10 * np.log10(self._power[0] + 1e-10) > self.LEFT_DB
+        return self._since_played == 0 and self._levels_db[0] > self.LEFT_DB
+
+    @property
+    def _levels_db(self) -> tuple[float, float]:
+        """Of late, before and after the canceller."""
+        before, after = 10 * np.log10(self._power + 1e-10)
+        return float(before), float(after)
 
     def _doubtful(self) -> bool:
         if self._since_played >= len(self._played):
             return False
-        before, after = 10 * np.log10(self._power + 1e-10)
+        before, after = self._levels_db
         taken = self.TAKEN_DB if self._held >= self.PROVEN else self.TAKEN_FIRST_DB
-        return bool(after > self.LEFT_DB and before - after < taken)
+        return after > self.LEFT_DB and before - after < taken
 
     def _resembles(self, delay_s: float) -> bool:
         heard, played = np.concatenate(self._cleaned), np.concatenate(self._played)

@@ -6,13 +6,9 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from app.media import MediaFile
-from models.protocols import Samples
 from tests.conftest import Recording
 from tests.desk.room import Listener, Room
 
@@ -51,14 +47,6 @@ def in_room(room: Room, monkeypatch: pytest.MonkeyPatch) -> Room:
     for name, value in room.environment.items():
         monkeypatch.setenv(name, value)
     return room
-
-
-def sound(path: Path) -> Samples:
-    """All of a recording, at the loudness of a person near the microphone."""
-    samples = np.concatenate(list(MediaFile(path)))
-    voiced = samples[np.abs(samples) > 0.1 * np.max(np.abs(samples))]
-    loud = float(np.sqrt(np.mean(np.square(voiced))))
-    return np.clip(samples * (0.1 / loud), -1, 1).astype(np.float32)
 
 
 def seconds(name: str, otherwise: float) -> float:

@@ -18,9 +18,10 @@ import jiwer
 import pytest
 from whisper_normalizer.basic import BasicTextNormalizer
 
+from benchmarks.room import near
 from models.protocols import Samples
 from tests.conftest import Recording
-from tests.desk.conftest import seconds, sound
+from tests.desk.conftest import seconds
 from tests.desk.room import Listener, Room
 from tests.desk.running import Desk, Turn, answered, say
 
@@ -113,7 +114,7 @@ def _turns(recordings: dict[str, Recording]) -> Iterator[tuple[str, str, Samples
     portuguese = [recordings[name] for name in PT if name in recordings]
     for pair in zip(english, portuguese, strict=False):
         for one in pair:
-            yield one.name, one.language, sound(one.path), one.transcript
+            yield one.name, one.language, near(one.path), one.transcript
 
 
 def _tell(talk: Talk) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.room import near
 from models.protocols import SAMPLE_RATE
 from tests.conftest import Recording
-from tests.desk.conftest import sound, spoken
+from tests.desk.conftest import spoken
 from tests.desk.room import Listener, Room, wait_until
 from tests.desk.running import TSUYAKU, Desk, Turn, answered, say
 
@@ -53,7 +54,7 @@ def troubles(
         found.noticed_s[code] = None if at is None else at - since
 
     def turn(one: Recording) -> None:
-        said = say(room, people, one.name, one.language, sound(one.path))
+        said = say(room, people, one.name, one.language, near(one.path))
         answered(said, voice)
         said.words = desk.words(said.began - 0.4, said.ended + 0.8)
         found.turns.append(said)
@@ -127,7 +128,7 @@ def test_loudspeaker_that_is_unplugged_is_waited_for(
         wait_until(lambda: desk.notice("device-back", now), NOTICED_S + READ_S, "the loudspeaker to be back")
         again = Listener(room, "speaker.monitor")
         try:
-            turn = say(room, people, one.name, one.language, sound(one.path))
+            turn = say(room, people, one.name, one.language, near(one.path))
             answered(turn, again)
         finally:
             again.stop()

@@ -11,8 +11,9 @@ import jiwer
 import pytest
 from whisper_normalizer.basic import BasicTextNormalizer
 
+from benchmarks.room import near
 from tests.conftest import Recording
-from tests.desk.conftest import sound, spoken
+from tests.desk.conftest import spoken
 from tests.desk.room import Listener, Room, wait_until
 from tests.desk.running import READY_S, TSUYAKU, answered, say
 from tests.desk.terminal import Terminal
@@ -65,7 +66,7 @@ def talk(
         terminal.shows("q quit", READY_S)
         for one in sentences:
             heard = Heard(log)
-            answered(say(room, people, one.name, one.language, sound(one.path)), voice)
+            answered(say(room, people, one.name, one.language, near(one.path)), voice)
             quiet()
             alone[one.name] = heard.text()
             # What was meant is typed, long; while the interpreter says it, the person speaks again.
@@ -78,7 +79,7 @@ def talk(
             wait_until(lambda at=at: len(voice.loud(at)), 20, "the voice")
             time.sleep(INTO_S)
             heard = Heard(log)
-            turn = say(room, people, one.name, one.language, sound(one.path))
+            turn = say(room, people, one.name, one.language, near(one.path))
             assert len(voice.loud(turn.began, turn.ended)), "the interpreter spoke at the same time"
             answered(turn, voice)
             quiet()

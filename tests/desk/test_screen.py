@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.room import near
 from tests.conftest import Recording
-from tests.desk.conftest import sound, spoken
+from tests.desk.conftest import spoken
 from tests.desk.room import Listener, Room, wait_until
 from tests.desk.running import READY_S, TSUYAKU, answered, say
 from tests.desk.terminal import PROMPT, Terminal
@@ -68,7 +69,7 @@ def test_states_and_keys_in_a_terminal_of_80_by_24(
     assert "EN" in shown
     assert "voice after – " in shown
 
-    turn = say(room, people, one.name, one.language, sound(one.path))
+    turn = say(room, people, one.name, one.language, near(one.path))
     terminal.picture("said")
     answered(turn, voice)
     shown = terminal.picture("answered")
@@ -140,11 +141,11 @@ def test_push_to_talk_listens_after_a_key_only_and_ctrl_c_restores_the_terminal(
     before = terminal.ask("stty -a")
     begin(terminal, "--push-to-talk")
     terminal.shows("microphone muted")
-    say(room, people, one.name, one.language, sound(one.path))
+    say(room, people, one.name, one.language, near(one.path))
     assert "▸" not in terminal.screen()
     terminal.press("1")
     terminal.shows("EN (chosen)")
-    turn = say(room, people, one.name, one.language, sound(one.path))
+    turn = say(room, people, one.name, one.language, near(one.path))
     answered(turn, voice)
     terminal.shows("▸")
     terminal.picture("push-to-talk")
@@ -165,7 +166,7 @@ def test_terminal_is_restored_after_a_crash(
     terminal.press("C-l")
     terminal.run(*COMMAND, "--save", str(full))
     terminal.shows("q quit", READY_S)
-    say(room, people, one.name, one.language, sound(one.path))
+    say(room, people, one.name, one.language, near(one.path))
     wait_until(lambda: terminal.modes.startswith("0") and "tsuyaku: " in terminal.screen(), 60, "the crash")
     terminal.picture("crashed")
     assert terminal.modes == UNSPOILT

@@ -12,11 +12,12 @@ import pytest
 from whisper_normalizer.basic import BasicTextNormalizer
 
 from app.media import MediaFile
+from benchmarks.room import near
 from models.protocols import SAMPLE_RATE, RecognitionRequest, Samples
 from models.store import Store
 from models.whisper import Context, WhisperRecognizer
 from tests.conftest import Recording
-from tests.desk.conftest import sound, spoken
+from tests.desk.conftest import spoken
 from tests.desk.room import Listener, Room, wait_until
 from tests.desk.running import TSUYAKU, Desk, answered, say
 
@@ -37,13 +38,13 @@ def test_call_hears_one_side_and_the_headphones_the_other(
     to_call, from_call = Listener(room, "tsuyaku_to_call.monitor"), Listener(room, "tsuyaku_from_call.monitor")
     try:
         with Desk(room, tmp_path, "--in-call") as desk:
-            turn = say(room, people, mine.name, mine.language, sound(mine.path))
+            turn = say(room, people, mine.name, mine.language, near(mine.path))
             answered(turn, to_call)
             assert turn.first_voice_s is not None
             assert languages(desk) == {"en"}
             assert not len(voice.loud(turn.began)), "I do not hear my own translation"
             since = len(desk.events)
-            said = say(room, from_call, theirs.name, theirs.language, sound(theirs.path), "tsuyaku_from_call")
+            said = say(room, from_call, theirs.name, theirs.language, near(theirs.path), "tsuyaku_from_call")
             answered(said, voice)
             assert said.first_voice_s is not None
             assert languages(desk, since) == {"pt"}
@@ -65,8 +66,8 @@ def test_left_and_right_of_a_microphone_are_a_person_each(
         with Desk(room, tmp_path, *options) as desk:
             for side, one in enumerate((english, portuguese)):
                 since = len(desk.events)
-                both = np.zeros((len(sound(one.path)), 2), np.float32)
-                both[:, side] = sound(one.path)
+                both = np.zeros((len(near(one.path)), 2), np.float32)
+                both[:, side] = near(one.path)
                 room.say(both, "booth")
                 wait_until(lambda since=since: languages(desk, since), 20, one.name)
                 wait_until(lambda: voice.silent_for(0) > 1.5, 40, "the voice to end")

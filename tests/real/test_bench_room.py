@@ -11,7 +11,7 @@ from tests.real.command import run
 
 pytestmark = pytest.mark.real
 
-WORSE = 20.0  # points of WER over a voice that is often louder than the person; AEC3 alone costs 50
+WORSE = 20.0  # points of WER over a voice that is often louder than the person
 MOST = 1  # times that the voice gets through
 PEOPLE = ("fleurs_en_0", "fleurs_en_3", "fleurs_en_4", "pt_cheetah")
 
