@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.translation import TranslationConfig, translation
-from app.voices import Voices
+from app.voices import FIRST_AUDIO_S, Voices
 from models.errors import UnavailableError
 from models.protocols import Hypothesis, IdentificationRequest, RecognitionRequest, Samples
 from models.scheduler import Scheduler, Share
@@ -29,6 +29,8 @@ class EngineConfig:
     context: Context = field(default_factory=Context)
     voice: str = "auto"
     """auto, or the name of an engine: piper, kokoro, espeak; after a slash that of one of its voices"""
+    first_audio_s: float = FIRST_AUDIO_S
+    """what a short phrase may take a voice that is chosen automatically"""
     translation: TranslationConfig = field(default_factory=TranslationConfig)
 
 
@@ -41,7 +43,7 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
     """Nothing is loaded yet except speech detection; each engine loads on first use. Raises `UnavailableError`."""
     store = store or Store()
     whisper_path = store.ensure(f"whisper-{config.whisper}")
-    voices = Voices(store, config.voice)
+    voices = Voices(store, config.voice, config.first_audio_s)
     batch = max_batch(whisper_path, compute_type=config.compute_type, device=config.device, beam_size=config.beam_size)
 
     def recognizer() -> Callable[[Sequence[RecognitionRequest]], Sequence[Hypothesis]]:

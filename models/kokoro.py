@@ -10,19 +10,19 @@ import os
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import msgspec
 import numpy as np
-from piper.phonemize_espeak import EspeakPhonemizer
 
 from models.errors import InputError, UnavailableError
-from models.onnx_session import ONNX_ERRORS, open_session
-from models.piper import ESPEAK_LOCK, length_scale
+from models.onnx_session import ONNX_ERRORS, giving_back, kept_session, multiplies_signed, open_session
+from models.piper import ESPEAK_LOCK, length_scale, phonemizer
 from models.protocols import Samples
 from models.trim import trim_silence
 
 MOST_THREADS = 4
+GRAPH_VERSION = 1  # of what `models.convolution_graph` makes
 MAX_TOKENS = 500  # the model has 512 positions; two are its padding
 FIXED_SHARE = 0.2  # of the duration at rate 1: pauses and rounding up to frames, whatever the rate
 ESPEAK_VOICES = {"pt": "pt-br", "en": "en-us", "es": "es", "fr": "fr-fr", "it": "it"}
@@ -46,8 +46,9 @@ class KokoroSynthesizer:
         if language not in LANGUAGES:
             raise InputError("unknown-language", f"Kokoro does not speak '{language}'; choose the voice espeak.")
         self._phonemes = _japanese() if language == "ja" else _by_espeak(ESPEAK_VOICES[language])
+        self._options = giving_back()  # a long phrase needs 200 MB
         try:
-            self._session = open_session(model, min(MOST_THREADS, os.cpu_count() or 2))
+            self._session = _session(model, min(MOST_THREADS, os.cpu_count() or 2))
             self._ids = msgspec.json.decode(vocabulary.read_bytes(), type=dict[str, dict[str, int]])["vocab"]
             with np.load(voices) as styles:
                 voice = voice or DEFAULT_VOICES.get(language, "jm_kumo")
@@ -70,7 +71,7 @@ class KokoroSynthesizer:
             "speed": np.array([1 / length_scale(rate, FIXED_SHARE)], np.float32),
         }
         try:
-            audio = np.asarray(self._session.run(None, feeds)[0], np.float32).ravel()
+            audio = np.asarray(self._session.run(None, feeds, self._options)[0], np.float32).ravel()
         except ONNX_ERRORS as error:
             raise UnavailableError("engine-failed", "Kokoro failed; pull kokoro-82m-int8 again.") from error
         # The model overshoots full scale by a third.
@@ -88,10 +89,25 @@ def split(symbols: str, limit: int) -> list[str]:
     return [*pieces, symbols]
 
 
+def _session(model: Path, threads: int) -> Any:
+    """Of the form of the model that this processor runs soonest."""
+    if not multiplies_signed(model.parent / "signed"):
+        return open_session(model, threads)
+
+    def make() -> bytes:
+        import onnx
+
+        from models.convolution_graph import with_products
+
+        return with_products(onnx.load(model)).SerializeToString()
+
+    return kept_session(model.parent / "products", GRAPH_VERSION, make, threads)
+
+
 def _by_espeak(voice: str) -> Callable[[str], str]:
     def phonemes(text: str) -> str:
         with ESPEAK_LOCK:
-            sentences = EspeakPhonemizer().phonemize(voice, text)
+            sentences = phonemizer().phonemize(voice, text)
         spelled = " ".join("".join(sentence) for sentence in sentences)
         for two, one in SPELLINGS.items():
             spelled = spelled.replace(two, one)

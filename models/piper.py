@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
+from functools import cache
 from pathlib import Path
 from typing import cast
 
 import msgspec
 import numpy as np
+import piper.voice
 from piper import PiperVoice, SynthesisConfig
 from piper.config import PiperConfig
+from piper.phonemize_espeak import EspeakPhonemizer
 
 from models.errors import UnavailableError
 from models.onnx_session import ONNX_ERRORS, open_session
@@ -21,7 +24,15 @@ THREADS = 2  # more gain nothing on a sentence, and the recogniser needs them
 FIXED_SHARE = 0.2  # of the duration at rate 1: each symbol's length is rounded up to a frame, whatever the rate
 
 ESPEAK_LOCK = threading.Lock()
-"""Piper's phonemiser is one per process; who uses it holds this."""
+"""Who uses the phonemiser holds this."""
+
+
+@cache
+def phonemizer() -> EspeakPhonemizer:
+    """eSpeak NG as Piper ships it, one for the process: to initialise it again frees tables that it goes on using."""
+    shared = EspeakPhonemizer()
+    setattr(piper.voice, "_ESPEAK_PHONEMIZER", shared)  # noqa: B010 - where Piper keeps its own, of the same data
+    return shared
 
 
 def length_scale(rate: float, fixed_share: float) -> float:
@@ -53,6 +64,7 @@ class PiperSynthesizer:
     def _phonemes(self, text: str) -> list[list[str]]:
         # Piper reads what stands between [[ and ]] as phonemes; here it is text.
         with ESPEAK_LOCK:
+            phonemizer()
             return [sentence for sentence in self._voice.phonemize(text.replace("[[", "[ [")) if sentence]
 
     def _speak(self, phonemes: list[str], rate: float) -> Samples:

@@ -7,8 +7,6 @@ such a prefix token by token; here it goes through at once: the same network at 
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from numpy.typing import NDArray
 from models import whisper_weights
 from models.beam_search import search
 from models.errors import UnavailableError
-from models.onnx_session import open_session
+from models.onnx_session import ONNX_ERRORS, kept_session
 from models.whisper_alignment import first_frames
 from models.whisper_runtime import FRAMES_PER_SECOND, Aligned, Generated, Span, Spectrograms, Task
 
@@ -55,8 +53,8 @@ class OnnxRuntime:
         ]
         self.mels = weights.arrays["encoder/conv1/weight"].shape[1]
         self.multilingual = weights.arrays["decoder/embeddings/weight"].shape[0] >= MULTILINGUAL_VOCABULARY
-        self._encoder = _whole_session(path, "encoder", weights, threads)
-        self._decoder = _whole_session(path, "decoder", weights, threads)
+        self._encoder = _session(path, "encoder", weights, threads)
+        self._decoder = _session(path, "decoder", weights, threads)
         heads, width = weights.heads("decoder"), weights.arrays["decoder/layer_norm/gamma"].shape[0]
         nothing = np.zeros((1, heads, 0, width // heads), np.float32)
         names = [f"{kind}_{layer}" for layer in range(weights.layers("decoder")) for kind in ("keys", "values")]
@@ -147,48 +145,15 @@ def usable(path: Path) -> bool:
     return weights.is_file() and weights.stat().st_size <= LARGEST
 
 
-def _graph(path: Path, part: str, weights: whisper_weights.WhisperWeights) -> Path | bytes:
-    """The graph as it was made once, beside the weights and gone with them; made again where it cannot be kept."""
-    kept = path / f"{part}.graph-{GRAPH_VERSION}.onnx"
-    if kept.is_file():
-        return kept
-    from models import whisper_graph
+def _session(path: Path, part: str, weights: whisper_weights.WhisperWeights, threads: int) -> Any:
+    def make() -> bytes:
+        from models import whisper_graph
 
-    made = {"encoder": whisper_graph.encoder, "decoder": whisper_graph.decoder}[part](weights)
-    _keep(made, kept)
-    for version in range(GRAPH_VERSION):
-        with contextlib.suppress(OSError):  # there is none, or another process still runs it
-            (path / f"{part}.graph-{version}.onnx").unlink()
-    return made
+        return {"encoder": whisper_graph.encoder, "decoder": whisper_graph.decoder}[part](weights)
 
-
-def _keep(content: bytes, path: Path) -> None:
-    """Whole or not at all: on a full disk the graph is made again next time."""
-    unfinished = path.with_suffix(f".{os.getpid()}")
     try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            unfinished.unlink()
-
-
-def _whole_session(path: Path, part: str, weights: whisper_weights.WhisperWeights, threads: int) -> Any:
-    """Of a graph that was kept and is damaged nothing is left: it is made again."""
-    graph = _graph(path, part, weights)
-    try:
-        return _session(graph, threads)
-    except UnavailableError:
-        if isinstance(graph, bytes):
-            raise
-        graph.unlink(missing_ok=True)
-        return _session(_graph(path, part, weights), threads)
-
-
-def _session(graph: Path | bytes, threads: int) -> Any:
-    try:
-        return open_session(graph, threads)
-    except Exception as error:  # ONNX Runtime raises classes of its own, derived from Exception alone
+        return kept_session(path / part, GRAPH_VERSION, make, threads)
+    except ONNX_ERRORS as error:
         raise UnavailableError("engine-failed", f"Whisper could not be loaded: {error}") from error
 
 

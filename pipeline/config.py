@@ -30,6 +30,8 @@ class SessionConfig:
     route: RouteConfig = field(default_factory=RouteConfig)
     captions: frozenset[str] = frozenset()
     voices: frozenset[str] = frozenset()
+    patient_voice: bool = False
+    """nobody is spoken over, so that speech waits for more words than one that keeps up with a speaker"""
     live: bool = True
     budgets: Budgets = field(default_factory=Budgets)
     gate: GateConfig = field(default_factory=GateConfig)

@@ -90,6 +90,10 @@ class Session:
         if self._router is not None:
             self._router.forced = language
 
+    def patient_voice(self, patient: bool) -> None:
+        """Whether speech waits for more words from now on (`SessionConfig.patient_voice`)."""
+        self._shared.patient_voice = patient
+
     async def events(self) -> AsyncIterator[AnyEvent]:
         """Everything that happens, `End` last. Leaving the iteration ends the session."""
         runner = asyncio.create_task(self._run())

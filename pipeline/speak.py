@@ -11,6 +11,7 @@ _PHRASE_END = re.compile(r"(?<=[,;:.?!…])\s+|(?<=[、。，；：？！])")
 LONGEST_PHRASE = 120  # characters
 WORTH_SAYING = 3  # words, in a silence
 WORTH_BEGINNING = 2  # words of a clause of which nothing was said
+WORTH_WAITING = 6  # words, where there is time: the more at once, the more natural
 
 
 def phrases(text: str, shortest: int = 20) -> list[str]:
@@ -36,14 +37,15 @@ class PhraseCutter:
         self._rest = ""
         self._begun = False
 
-    def add(self, committed: str, *, final: bool, silent: bool = False) -> str:
+    def add(self, committed: str, *, final: bool, silent: bool = False, patient: bool = False) -> str:
         """What can be spoken now; empty while nothing is complete.
 
-        `final` releases everything. `silent`: nothing is being spoken, so that a few words are worth saying at once.
+        `final` releases everything. `silent`: nothing is being spoken, so that a few words are worth saying at once,
+        and a few more where the voice is `patient`.
         """
         self._rest += committed
         ends = [match.end() for match in _PHRASE_END.finditer(self._rest)]
-        worth = WORTH_SAYING if self._begun else WORTH_BEGINNING
+        worth = WORTH_WAITING if patient else WORTH_SAYING if self._begun else WORTH_BEGINNING
         if final or (silent and spoken_length(self._rest) >= worth):
             at = len(self._rest)
         else:

@@ -15,7 +15,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 import typer
 
-from app.desk.config import BargeIn, DeskConfig, Mode
+from app.desk.config import PATIENT_FIRST_AUDIO_S, PATIENT_SPEAK_MS, BargeIn, DeskConfig, Mode
 from app.desk.devices import devices
 from app.desk.echo import Echo
 from app.desk.lines import Lines
@@ -27,6 +27,7 @@ from app.media import output_errors
 from app.presets import PRESETS, budgets, source_language
 from app.settings import Settings, resolve
 from app.translation import briefing, translation_config
+from app.voices import FIRST_AUDIO_S
 from models.errors import InputError
 from models.protocols import SAMPLE_RATE, RecognitionRequest
 from pipeline.budget import BacklogConfig
@@ -53,7 +54,9 @@ def interpret(
     in_call: Annotated[bool, typer.Option("--in-call", help="Between you (first language) and a call.")] = False,
     file: Annotated[list[Path] | None, typer.Option(help="A turn of a scripted conversation; may be repeated.")] = None,
     speak: Annotated[Path | None, typer.Option(help="With --file: write the loudspeaker to this WAV file.")] = None,
-    voice: Annotated[list[str] | None, typer.Option(help="piper, kokoro, espeak; pt=kokoro/jf_alpha for one.")] = None,
+    voice: Annotated[
+        list[str] | None, typer.Option(help="piper, kokoro, espeak; pt=kokoro/jf_gongitsune for one.")
+    ] = None,
     speed: Annotated[list[str] | None, typer.Option(help="Of the voices; 1 is normal; pt=0.8 for one.")] = None,
     save: Annotated[Path | None, typer.Option(help="Write the transcript: .txt, .srt, .vtt, .json, .jsonl.")] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of the full screen.")] = False,
@@ -107,13 +110,16 @@ class _Job:
         self, settings: Settings, config: DeskConfig, wish: Wish, voices: dict[str, str], save: Path | None
     ) -> None:
         self._settings, self._config, self._wish, self._voices, self._save = settings, config, wish, voices, save
+        self._patient = config.mode is Mode.CONSECUTIVE
+        """nobody is spoken over, so that a voice may take longer to sound better"""
         self._began = time.monotonic()
 
     async def run(self, *, plain: bool) -> None:
         turns = load(self._wish.files)
         engines = self._engines()
+        allowed = budgets(self._settings.device)
         session = SessionConfig(
-            budgets=budgets(self._settings.device),
+            budgets=replace(allowed, speak=PATIENT_SPEAK_MS) if self._patient else allowed,
             recognise=replace(PRESETS[self._settings.preset].recognise, noise_below=NOISE_BELOW),
             briefing=briefing(self._settings),
             backlog=BacklogConfig(hurry_s=8.0, drop_s=float("inf")),
@@ -149,6 +155,7 @@ class _Job:
                 threads=chosen.threads,
                 context=PRESETS[chosen.preset].context,
                 voice=self._voices.get("", chosen.voice),
+                first_audio_s=PATIENT_FIRST_AUDIO_S if self._patient else FIRST_AUDIO_S,
                 translation=translation_config(chosen),
             )
         )
@@ -244,7 +251,9 @@ def _voices(given: list[str], between: tuple[str, str]) -> dict[str, str]:
     for one in given:
         language, _, name = one.rpartition("=")
         if name.split("/")[0] not in ENGINES or (language and language not in between):
-            raise InputError("unknown-choice", f"'{one}' is no --voice; write kokoro or {between[1]}=kokoro/jf_alpha.")
+            raise InputError(
+                "unknown-choice", f"'{one}' is no --voice; write kokoro or {between[1]}=kokoro/jf_gongitsune."
+            )
         voices[language] = name
     return voices
 

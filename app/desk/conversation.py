@@ -79,7 +79,14 @@ class Conversation:
         both = frozenset(self.config.between)
         return Session(
             replace(self.engines, voice=voice, faster_voice=faster),
-            replace(config, between=self.config.between, captions=both, voices=both, live=True),
+            replace(
+                config,
+                between=self.config.between,
+                captions=both,
+                voices=both,
+                live=True,
+                patient_voice=self.mode is Mode.CONSECUTIVE,
+            ),
         )
 
     def join(self, channels: list[Channel]) -> None:
@@ -195,6 +202,8 @@ class Conversation:
 
     def change_mode(self) -> None:
         self.mode = Mode.SIMULTANEOUS if self.mode is Mode.CONSECUTIVE else Mode.CONSECUTIVE
+        for channel in self.channels:
+            channel.session.patient_voice(self.mode is Mode.CONSECUTIVE)
         if self.mode is Mode.SIMULTANEOUS:
             self._hold(False)
         self._change()
@@ -269,6 +278,8 @@ class Conversation:
                 self.hush()
         else:
             channel.ended_at = time.monotonic() - (event.emitted_ms - event.source_ms) / 1000
+            # Whoever paused only is answered when they have ended.
+            self._unanswered = dict.fromkeys(self._unanswered, channel.ended_at)
         someone = any(each.active for each in self.channels)
         for mouth in self.mouths.values():
             mouth.player.duck(someone and self.mode is Mode.CONSECUTIVE)

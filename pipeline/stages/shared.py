@@ -24,6 +24,7 @@ class Shared:
         self.clock = clock
         self.captions = config.captions
         self.voices = config.voices
+        self.patient_voice = config.patient_voice
         self.misses = 0
         self.shortcoming: TsuyakuError | None = None
         """what `End` is to say of a session that went on without it"""

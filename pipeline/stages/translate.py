@@ -93,7 +93,9 @@ class TranslationTo:
         await self._emit(clause, step, space, answer.engine)
         if clause.closed:
             self._context = (*self._context, (clause.text, open_.translation.committed))[-CONTEXT_CLAUSES:]
-        phrase = open_.cutter.add(step.committed, final=clause.closed, silent=self._silent(now))
+        phrase = open_.cutter.add(
+            step.committed, final=clause.closed, silent=self._silent(now), patient=self._shared.patient_voice
+        )
         if phrase or clause.closed:
             time = StageTime(answer.queue_s * 1000, answer.compute_s * 1000)
             await self._hand_on(Phrase(item, phrase, now, time, not open_.begun, clause.closed))

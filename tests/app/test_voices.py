@@ -1,4 +1,4 @@
-"""Kokoro is measured once where it is plainly too slow, else again: other work may have slowed it."""
+"""Kokoro is measured once where it is quick enough or plainly too slow, else again: other work may have slowed it."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ def test_far_too_slow_voice_is_not_loaded_again(own: Measured, monkeypatch: pyte
     own.load("pt")
     own.load("ja")
     assert own.loaded == 1
+
+
+def test_quick_voice_is_not_measured_again(own: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    takes(monkeypatch, FIRST_AUDIO_S)
+    assert own._quick_kokoro("pt")
+    takes(monkeypatch, 2 * FIRST_AUDIO_S)
+    assert own._quick_kokoro("pt")
+
+
+def test_who_has_longer_is_spoken_to_by_a_slower_voice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    takes(monkeypatch, 2 * FIRST_AUDIO_S)
+    store, pace = Store(tmp_path, Catalog([])), tmp_path / "pace.json"
+    assert Measured(store, pace_path=pace)._quick_kokoro("pt") is None
+    assert Measured(store, first_audio_s=2 * FIRST_AUDIO_S, pace_path=pace)._quick_kokoro("pt")
+    assert Measured(store, pace_path=pace)._quick_kokoro("pt") is None
 
 
 def test_voice_near_the_limit_is_measured_again(own: Measured, monkeypatch: pytest.MonkeyPatch) -> None:

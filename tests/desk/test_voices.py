@@ -33,7 +33,7 @@ TEXTS = {
         "Muito obrigado, estava delicioso.",
     ),
 }
-VOICES = (("piper", "en"), ("espeak", "en"), ("kokoro", "pt"), ("kokoro/jf_alpha", "pt"))
+VOICES = (("piper", "en"), ("espeak", "en"), ("kokoro", "pt"), ("kokoro/jf_gongitsune", "pt"))
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ from pipeline.speak import Playhead
 from pipeline.stages.listen import listen
 from pipeline.stages.shared import Committed, Phrase, Shared
 from pipeline.stages.speak import SpeechIn
+from pipeline.stages.translate import TranslationTo
 
 from .test_stages import LoudnessDetector, sound
 
@@ -212,6 +213,27 @@ async def test_audio_that_was_dropped_unheard_shifts_no_time() -> None:
     assert any(isinstance(e, Miss) and e.stage == "capture" for e in events)
     onset = next(e for e in events if isinstance(e, Voice) and e.active)
     assert 9_500 < onset.source_ms < 10_500
+
+
+@pytest.mark.parametrize(
+    ("patient", "spoken"),
+    [(False, ["one two", "three four five six", "and seven."]), (True, ["one two three four five six", "and seven."])],
+)
+async def test_few_words_are_spoken_in_a_silence_and_more_by_a_patient_voice(patient: bool, spoken: list[str]) -> None:
+    shared = Shared(Rig().engines(), replace(CONFIG, live=True, patient_voice=patient), Clock(live=True))
+    shared.captions = shared.voices = frozenset({"en"})
+    clauses, phrases, playhead = Channel[Committed](20), Channel[Phrase](20), Playhead()
+    translation = asyncio.create_task(TranslationTo(shared, "en", clauses, phrases, playhead).run())
+    handed_on: list[str] = []
+    for text in ("one two", "one two three four five six", "one two three four five six and seven."):
+        clause = Clause(0, "en", text, 0, SAMPLE_RATE, closed=text.endswith("."))
+        await clauses.put(Committed(clause, 0.0, StageTime(0, 0)))
+        await asyncio.sleep(0.02)
+        while (phrase := await phrases.get_nowait()) is not None:
+            handed_on.append(phrase.text)
+    await clauses.close()
+    await translation
+    assert handed_on == spoken
 
 
 async def test_clause_of_several_phrases_is_left_unspoken_where_speech_is_far_behind() -> None:

@@ -6,9 +6,12 @@ import jiwer
 import numpy as np
 import pytest
 import soxr
+from piper import espeakbridge
 from whisper_normalizer.basic import BasicTextNormalizer
 
 from app.voices import Voices
+from models import kokoro
+from models.piper import phonemizer
 from models.protocols import RecognitionRequest, Synthesizer
 from models.store import Store
 from models.whisper import Context, WhisperRecognizer
@@ -45,6 +48,31 @@ def test_spoken_text_is_read_back(engine: str, language: str, recognizer: Whispe
     assert jiwer.wer(normalise(TEXTS[language]), text) <= 0.15
     assert text.split()[0] == normalise(TEXTS[language]).split()[0]
     assert text.split()[-1] == normalise(TEXTS[language]).split()[-1]
+
+
+def test_kokoro_is_read_back_where_signed_bytes_overflow(
+    recognizer: WhisperRecognizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was published, then."""
+    monkeypatch.setattr(kokoro, "multiplies_signed", lambda _path: False)
+    normalise = BasicTextNormalizer()
+    assert jiwer.wer(normalise(TEXTS["pt"]), normalise(read_back("kokoro", "pt", recognizer))) <= 0.15
+
+
+def test_voices_share_one_phonemizer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """eSpeak NG that is initialised again goes on using tables that it has freed: nonsense, and then a crash."""
+    phonemizer.cache_clear()
+    begun: list[str] = []
+    initialize = espeakbridge.initialize
+
+    def counted(data: str) -> None:
+        begun.append(data)
+        initialize(data)
+
+    monkeypatch.setattr(espeakbridge, "initialize", counted)
+    for engine, language in (("piper", "en"), ("kokoro", "pt"), ("kokoro/jf_alpha", "pt"), ("piper", "en")):
+        assert len(synthesizer(engine, language).synthesize("1, 2."))
+    assert len(begun) == 1
 
 
 def test_spoken_japanese_is_read_back(recognizer: WhisperRecognizer) -> None:
