@@ -95,7 +95,7 @@ class Voices:
             return None
         kokoro = self._kokoro(language)
         if known_s is None or known_s > self._first_audio_s:
-            known_s = _first_audio_s(kokoro)
+            known_s = first_audio_s(kokoro)
             remember(_Pace(_machine(), known_s), self._pace_path)
         return kokoro if known_s <= self._first_audio_s else None
 
@@ -129,7 +129,7 @@ def _speaking(synthesizer: Synthesizer) -> Callable[[Sequence[SpeechRequest]], S
     return run
 
 
-def _first_audio_s(synthesizer: Synthesizer) -> float:
+def first_audio_s(synthesizer: Synthesizer) -> float:
     """s that a short phrase takes here, once the engine is warm."""
     synthesizer.synthesize("1")
     begin = time.perf_counter()

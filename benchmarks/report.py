@@ -19,6 +19,7 @@ from benchmarks.run import Report
 from benchmarks.score import FIGURES, Result
 
 WINDOW_S = 30.0  # of the timeline; more would be unreadable
+LONGEST_LABEL = 24  # characters
 
 
 def table(report: Report) -> Table:
@@ -46,31 +47,38 @@ def _cells(result: Result, names: Sequence[str]) -> list[str]:
 
 def timeline(log: Log, spoken: Sequence[Spoken], language: str, target: str, start_s: float = 0.0) -> str:
     """SVG: source words, commits, target words and speech on one axis of time, and the lag of each commit below."""
-    require("matplotlib").use("svg")
-    pyplot = require("matplotlib.pyplot")
-    figure, (words, lags) = pyplot.subplots(2, 1, figsize=(15, 6), sharex=True, height_ratios=(3, 1.4))
+    pyplot = _pyplot()
+    figure, (words, lags) = pyplot.subplots(2, 1, figsize=(18, 11), sharex=True, height_ratios=(6, 1.2))
     end_s = start_s + WINDOW_S
     rows = {"source": 3, "committed": 2, f"target {target}".strip(): 1, "speech": 0}
     for word in spoken:
         if start_s <= word.start_ms / 1000 < end_s:
-            words.barh(3, (word.end_ms - word.start_ms) / 1000, left=word.start_ms / 1000, height=0.5, color="#cfd8dc")
+            words.barh(3, (word.end_ms - word.start_ms) / 1000, left=word.start_ms / 1000, height=0.3, color="#cfd8dc")
             _write(words, word.start_ms / 1000, 3, word.text)
     _row(words, [(w.emitted_ms, w.token.text) for w in log.source_words(language)], 2, start_s, end_s)
     if target:
         _row(words, [(w.emitted_ms, w.token.text) for w in log.target_words(target)], 1, start_s, end_s)
         for event in log.speech(target):
             if start_s <= event.play_ms / 1000 < end_s:
-                words.barh(0, event.duration_ms / 1000, left=event.play_ms / 1000, height=0.5, color="#80cbc4")
-                _write(words, event.play_ms / 1000, 0, event.text[:40])
+                words.barh(0, event.duration_ms / 1000, left=event.play_ms / 1000, height=0.3, color="#80cbc4")
+                _write(words, event.play_ms / 1000, 0, event.text)
     words.set_yticks(list(rows.values()), list(rows))
     words.set_xlim(start_s, end_s)
-    words.set_ylim(-0.6, 4.4)
+    words.set_ylim(-0.3, 3.9)
     points = commit_lags(spoken, log.source_words(language))
     lags.plot([p.at_ms / 1000 for p in points], [p.lag_ms / 1000 for p in points], ".-", color="#00695c", linewidth=0.6)
     lags.set_ylabel("commit lag, s")
     lags.set_xlabel("s of the recording")
     lags.grid(alpha=0.3)
     return _svg(pyplot, figure)
+
+
+def _pyplot() -> Any:
+    """Draws SVG whose text stays text."""
+    matplotlib = require("matplotlib")
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.fonttype"] = "none"
+    return require("matplotlib.pyplot")
 
 
 def _svg(pyplot: Any, figure: Any) -> str:
@@ -88,30 +96,35 @@ def _row(axes: Any, words: Sequence[tuple[float, str]], height: int, start_s: fl
         if start_s <= emitted_ms / 1000 < end_s:
             together.setdefault(emitted_ms / 1000, []).append(text)
     for at, texts in together.items():
-        axes.plot([at, at], [height - 0.25, height + 0.25], color="#00695c", linewidth=1)
+        axes.plot([at, at], [height - 0.15, height + 0.15], color="#00695c", linewidth=1)
         _write(axes, at, height, " ".join(texts))
 
 
 def _write(axes: Any, x: float, y: float, text: str) -> None:
-    escaped = text.replace("$", r"\$")
-    axes.text(x, y + 0.28, escaped, rotation=40, fontsize=6, ha="left", va="bottom", clip_on=True)
+    shown = text if len(text) <= LONGEST_LABEL else f"{text[:LONGEST_LABEL]}…"
+    escaped = shown.replace("$", r"\$")
+    axes.text(x, y + 0.18, escaped, rotation=60, fontsize=7, ha="left", va="bottom", clip_on=True)
 
 
 def frontier(report: Report) -> str:
-    """SVG: for each system, word error rate against commit lag, weighted by the recordings' length; the area of a point
-    is its CPU."""
-    require("matplotlib").use("svg")
-    pyplot = require("matplotlib.pyplot")
-    figure, axes = pyplot.subplots(figsize=(8, 5))
-    for system in dict.fromkeys(result.system for result in report.results):
-        own = [result for result in report.results if result.system == system]
-        lag, wer, cpu = (_weighted(own, name) for name in ("commit_lag_median", "wer", "cpu"))
-        axes.scatter([lag], [100 * wer], s=900 * cpu, alpha=0.5, color="#00695c")
-        axes.annotate(f"{system}\n{lag:.2f} s, {100 * wer:.1f} %, {cpu:.2f} CPU", (lag, 100 * wer), fontsize=8)
-    axes.set_xlabel("commit lag, median, s")
-    axes.set_ylabel("WER, %")
-    axes.margins(0.25)
-    axes.grid(alpha=0.3)
+    """SVG: for each system, word error rate against commit lag and, where anything was translated, chrF against the
+    translation's lag, each weighted by the recordings' length; the area of a point is its CPU."""
+    pyplot = _pyplot()
+    sides = [("commit_lag_median", "commit lag, median, s", "wer", "WER, %", 100.0)]
+    if any("chrf" in result.figures for result in report.results):
+        sides.append(("longyaal_ca", "LongYAAL, computation-aware, s", "chrf", "chrF", 1.0))
+    figure, both = pyplot.subplots(1, len(sides), figsize=(7 * len(sides), 5), squeeze=False)
+    for axes, (lag_name, lag_title, quality_name, quality_title, factor) in zip(both[0], sides, strict=True):
+        for system in dict.fromkeys(result.system for result in report.results):
+            own = [result for result in report.results if result.system == system]
+            lag, quality, cpu = (_weighted(own, name) for name in (lag_name, quality_name, "cpu"))
+            axes.scatter([lag], [factor * quality], s=900 * cpu, alpha=0.5, color="#00695c")
+            text = f"{system}\n{lag:.2f} s, {factor * quality:.1f}, {cpu:.2f} CPU"
+            axes.annotate(text, (lag, factor * quality), (0, 16), textcoords="offset points", fontsize=8, ha="center")
+        axes.set_xlabel(lag_title)
+        axes.set_ylabel(quality_title)
+        axes.margins(0.35)
+        axes.grid(alpha=0.3)
     return _svg(pyplot, figure)
 
 

@@ -22,6 +22,7 @@ from benchmarks import report as reporting
 from benchmarks import room as simulated
 from benchmarks import route as routing
 from benchmarks import speakers as speaking
+from benchmarks import voices as voicing
 from benchmarks.alignment import align
 from benchmarks.extra import require
 from benchmarks.log import read as read_log
@@ -208,6 +209,18 @@ def passes(
     recordings, weights = _recordings(manifest, ids), _model(model)
     Console().print(passing.table(passing.measure(recordings, weights, threads)))
     Console().print(passing.batch_table(passing.measure_batches(recordings, weights, threads)))
+
+
+@app.command()
+def voices(
+    languages: Annotated[list[str] | None, typer.Argument(help="en, pt; both if none.")] = None,
+) -> None:
+    """Measure how soon each embedded voice speaks here, and how well a second recogniser understands it.
+
+    \b
+        tsuyaku bench voices pt
+    """
+    Console().print(voicing.table(voicing.measure(languages or list(voicing.TEXTS))))
 
 
 @app.command()

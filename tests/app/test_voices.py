@@ -32,7 +32,7 @@ def own(tmp_path: Path) -> Measured:
 
 
 def takes(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
-    monkeypatch.setattr(voices, "_first_audio_s", lambda _: seconds)
+    monkeypatch.setattr(voices, "first_audio_s", lambda _: seconds)
 
 
 def test_quick_voice_is_chosen(own: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
