@@ -124,7 +124,8 @@ class Voices:
 
 def _speaking(synthesizer: Synthesizer) -> Callable[[Sequence[SpeechRequest]], Sequence[Voiced]]:
     def run(batch: Sequence[SpeechRequest]) -> list[Voiced]:
-        return [Voiced(synthesizer.synthesize(r.text, r.rate), synthesizer.sample_rate) for r in batch]
+        spoken = [synthesizer.synthesize(request.text, request.rate) for request in batch]
+        return [Voiced(samples, synthesizer.sample_rate, synthesizer.name) for samples in spoken]
 
     return run
 

@@ -78,6 +78,8 @@ def _library() -> _Library:
 class EspeakSynthesizer:
     """Raises `InputError` `unknown-language` where eSpeak NG has no voice, `UnavailableError` `engine-failed`."""
 
+    name = "eSpeak NG"
+
     def __init__(self, language: str) -> None:
         self._voice = VOICES.get(language, language)
         with _lock:

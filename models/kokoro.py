@@ -65,6 +65,7 @@ class KokoroSynthesizer:
                 if voice not in styles:
                     raise InputError("unknown-choice", f"Kokoro has no voice '{voice}'; it has {', '.join(styles)}.")
                 self._styles = np.asarray(styles[voice], np.float32)
+            self.name = f"Kokoro {voice}"
         except (*ONNX_ERRORS, ValueError, KeyError, OSError) as error:
             raise UnavailableError("engine-failed", "Kokoro cannot be loaded; pull kokoro-82m-int8 again.") from error
 

@@ -44,13 +44,13 @@ class PiperSynthesizer:
     """`model` and `config` are the verified .onnx and .json of a voice. Raises `UnavailableError` `engine-failed`."""
 
     def __init__(self, model: Path, config: Path) -> None:
-        self._name = model.stem
+        self.name = f"Piper {model.stem}"
         try:
             settings = msgspec.json.decode(config.read_bytes())
             self._voice = PiperVoice(open_session(model, THREADS), PiperConfig.from_dict(settings))
         except (*ONNX_ERRORS, ValueError, TypeError, KeyError, OSError) as error:
             raise UnavailableError(
-                "engine-failed", f"The voice {self._name} cannot be loaded; pull it again."
+                "engine-failed", f"The voice {model.stem} cannot be loaded; pull it again."
             ) from error
         self.sample_rate: int = self._voice.config.sample_rate
 
@@ -74,6 +74,6 @@ class PiperSynthesizer:
         try:
             audio = cast(Samples, self._voice.phoneme_ids_to_audio(ids, SynthesisConfig(length_scale=scale)))
         except ONNX_ERRORS as error:
-            raise UnavailableError("engine-failed", f"The voice {self._name} failed; pull it again.") from error
+            raise UnavailableError("engine-failed", f"{self.name} failed; pull the voice again.") from error
         peak = float(np.max(np.abs(audio), initial=1e-3))
         return trim_silence((audio / peak).astype(np.float32), self.sample_rate)

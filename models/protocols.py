@@ -144,6 +144,8 @@ class Translator(Protocol):
 class Synthesizer(Protocol):
     """Text to speech, in one language with one voice."""
 
+    name: str
+    """of the engine and, where it has several, of the voice"""
     sample_rate: int
     """Hz, of what `synthesize` returns"""
 

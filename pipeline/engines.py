@@ -31,6 +31,8 @@ class Voiced:
 
     samples: Samples
     sample_rate: int
+    voice: str = ""
+    """which one spoke"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,8 +171,7 @@ def _voice(store: Store, language: str) -> str:
     text = "1, 2, 3, 4, 5, 6."
     spoken = len(synthesizer.synthesize(text)) / synthesizer.sample_rate
     taken = _seconds(lambda: synthesizer.synthesize(text))
-    name = type(synthesizer).__name__.removesuffix("Synthesizer")
-    return f"{name}, {taken * 1000:.0f} ms for {spoken:.1f} s of speech"
+    return f"{synthesizer.name}, {taken * 1000:.0f} ms for {spoken:.1f} s of speech"
 
 
 def _extra(name: str, distribution: str) -> Finding:

@@ -165,17 +165,20 @@ class _Job:
         return with_voices(engines, {code: name for code, name in self._voices.items() if code})
 
     async def _warm(self, engines: Engines) -> None:
-        """Load every engine and run it once, so that the first turn waits for nothing."""
+        """Load every engine and run it once, so that the first turn waits for nothing; say which voices speak."""
         first, second = self._config.between
         await warm(engines, first, [second], [first, second])
         await warm(engines, second, [first], [])
         await engines.identify.start()
         quiet = np.zeros(SAMPLE_RATE, np.float32)
         await engines.identify.submit(quiet, deadline=0.0)
+        spoken_by: list[str] = []
         for language in (first, second):
             await engines.recognizer.submit(RecognitionRequest(quiet, language, closed=True), deadline=0.0)
             voice = await engines.voice(language)
-            await voice.submit(SpeechRequest("1", 1.0), deadline=0.0)
+            done = await voice.submit(SpeechRequest("1", 1.0), deadline=0.0)
+            spoken_by.append(f"{done.result.voice} ({language})")
+        typer.echo(f"tsuyaku: the voices are {' and '.join(spoken_by)}", err=True)
 
     async def _plain(self, desk: Desk) -> None:
         conversation = desk.conversation

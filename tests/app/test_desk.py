@@ -6,12 +6,14 @@ import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
 
 from app.cli.interpret import _speeds, _voices
 from app.desk.call import call_devices
+from app.desk.channel import Channel
 from app.desk.config import DeskConfig
 from app.desk.conversation import Conversation
 from app.desk.devices import Device, Remembered, choose, recall, remember
@@ -27,7 +29,8 @@ from app.engines import EngineConfig, build
 from app.formats import DOCUMENTS
 from models.errors import InputError, UnavailableError
 from models.protocols import Samples
-from pipeline.events import Translation, Words
+from pipeline.config import SessionConfig
+from pipeline.events import Translation, Voice, Words
 
 LOUD = np.full(FRAME, 0.5, np.float32)
 DEVICES = [
@@ -295,3 +298,20 @@ async def test_sound_that_ends_of_itself_ends_the_conversation() -> None:
         with pytest.raises(UnavailableError, match="Sound stopped") as raised:
             await conversation.run(FailingLoop([], [], nothing))
     assert raised.value.code == "sound-failed"
+
+
+async def test_answer_to_a_person_who_only_paused_is_late_from_their_end_on() -> None:
+    """Consecutive: what is ready when they pause is spoken when they have ended; that is no lateness of the voice."""
+    conversation = Conversation(DeskConfig(("en", "pt")), build(EngineConfig()), {})
+    channel = Channel(cast(Ear, None), conversation.session(SessionConfig()))
+    conversation.channels = [channel]
+    ends: list[float] = []
+    for _ in range(2):
+        conversation._voice(channel, Voice(emitted_ms=0, source_ms=0, active=True))
+        conversation._voice(channel, Voice(emitted_ms=0, source_ms=0, active=False))
+        assert channel.ended_at is not None
+        ends.append(channel.ended_at)
+        conversation._unanswered.setdefault(7, channel.ended_at)
+        await asyncio.sleep(0.01)
+    assert ends[1] > ends[0]
+    assert conversation._unanswered[7] == ends[1]

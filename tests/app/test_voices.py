@@ -98,6 +98,7 @@ async def test_faster_voice_is_espeak_where_another_speaks_and_none_where_nothin
     assert found is not None
     spoken = await found.submit(SpeechRequest("Bom dia.", 1.0), deadline=0.0)
     assert np.abs(spoken.result.samples).max() > 0.1
+    assert spoken.result.voice == "eSpeak NG"
 
 
 async def test_voice_that_was_asked_for_by_name_is_not_replaced(
@@ -109,6 +110,7 @@ async def test_voice_that_was_asked_for_by_name_is_not_replaced(
 
 
 class _Silent:
+    name = "silent"
     sample_rate = SAMPLE_RATE
 
     def synthesize(self, text: str, rate: float = 1.0) -> Samples:
