@@ -90,7 +90,7 @@ class Session:
         if self._router is not None:
             self._router.forced = language
 
-    def patient_voice(self, patient: bool) -> None:
+    def set_patient_voice(self, patient: bool) -> None:
         """Whether speech waits for more words from now on (`SessionConfig.patient_voice`)."""
         self._shared.patient_voice = patient
 

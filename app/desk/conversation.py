@@ -203,7 +203,7 @@ class Conversation:
     def change_mode(self) -> None:
         self.mode = Mode.SIMULTANEOUS if self.mode is Mode.CONSECUTIVE else Mode.CONSECUTIVE
         for channel in self.channels:
-            channel.session.patient_voice(self.mode is Mode.CONSECUTIVE)
+            channel.session.set_patient_voice(self.mode is Mode.CONSECUTIVE)
         if self.mode is Mode.SIMULTANEOUS:
             self._hold(False)
         self._change()
