@@ -7,7 +7,8 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -17,13 +18,13 @@ import platformdirs
 from app.remembered import recall, remember
 from models.errors import InputError, TsuyakuError
 from models.espeak import EspeakSynthesizer
-from models.protocols import Synthesizer
+from models.protocols import SpeechPart, StreamingSynthesizer, Synthesizer
 from models.scheduler import Scheduler
 from models.store import Store
 from pipeline.engines import SpeechRequest, Voiced
 
 FLUENT = ("ja", "pt")  # that Kokoro speaks best of all embedded voices
-FIRST_AUDIO_S = 0.3  # a voice that needs longer for a short phrase is left to those who have longer
+FIRST_AUDIO_S = 0.3  # a voice that begins a short phrase later is left to those who have longer
 
 
 class Voices:
@@ -36,8 +37,8 @@ class Voices:
         first_audio_s: float = FIRST_AUDIO_S,
         pace_path: Path | None = None,
     ) -> None:
-        """`first_audio_s`: what a short phrase may take. `pace_path`: where it is kept how soon a voice spoke here,
-        under the platform's cache folder by default."""
+        """`first_audio_s`: when a short phrase must begin to be heard. `pace_path`: where it is kept how soon a voice
+        spoke here, under the platform's cache folder by default."""
         self._store = store
         self._engine = engine
         self._first_audio_s = first_audio_s
@@ -123,18 +124,27 @@ class Voices:
 
 
 def _speaking(synthesizer: Synthesizer) -> Callable[[Sequence[SpeechRequest]], Sequence[Voiced]]:
-    def run(batch: Sequence[SpeechRequest]) -> list[Voiced]:
-        spoken = [synthesizer.synthesize(request.text, request.rate) for request in batch]
-        return [Voiced(samples, synthesizer.sample_rate, synthesizer.name) for samples in spoken]
+    def speak(request: SpeechRequest) -> Voiced:
+        parts = request.begun or stream(synthesizer, request.text, request.rate)
+        part = next(parts)
+        rest = replace(request, begun=parts) if part.more else None
+        return Voiced(part.samples, synthesizer.sample_rate, synthesizer.name, rest)
 
-    return run
+    return lambda batch: [speak(request) for request in batch]
+
+
+def stream(synthesizer: Synthesizer, text: str, rate: float = 1.0) -> Iterator[SpeechPart]:
+    """At least one part of what it says, the beginning as soon as the synthesiser can give it."""
+    if isinstance(synthesizer, StreamingSynthesizer):
+        return synthesizer.stream(text, rate)
+    return iter([SpeechPart(synthesizer.synthesize(text, rate), False)])
 
 
 def first_audio_s(synthesizer: Synthesizer) -> float:
-    """s that a short phrase takes here, once the engine is warm."""
+    """s until a short phrase is first heard here, once the engine is warm."""
     synthesizer.synthesize("1")
     begin = time.perf_counter()
-    synthesizer.synthesize("1, 2, 3, 4, 5.")
+    next(stream(synthesizer, "1, 2, 3, 4, 5."))
     return time.perf_counter() - begin
 
 
@@ -147,7 +157,7 @@ class _Pace(msgspec.Struct, frozen=True):
 
 def _machine() -> str:
     """It and what it runs: another version of either is another pace."""
-    return f"{platform.node()} {platform.machine()} {os.cpu_count()} onnxruntime {version('onnxruntime')} products"
+    return f"{platform.node()} {platform.machine()} {os.cpu_count()} onnxruntime {version('onnxruntime')} parts"
 
 
 def _file(folder: Path, pattern: str) -> Path:

@@ -48,7 +48,7 @@ TEXTS = {
     ),
 }
 VOICES = {"en": ("piper", "espeak"), "pt": ("kokoro", "kokoro/jf_gongitsune", "espeak")}
-PUBLISHED = "kokoro, as it was published"
+PUBLISHED = "kokoro, convolutions as they were published"
 
 
 @dataclass(slots=True)
@@ -114,7 +114,7 @@ def each_voice(store: Store, language: str) -> Iterator[tuple[str, Synthesizer]]
     if "kokoro" in VOICES[language]:
         folder = store.ensure("kokoro-82m-int8")
         model, styles = next(folder.glob("kokoro*.onnx")), next(folder.glob("*.npz"))
-        yield PUBLISHED, KokoroSynthesizer(model, folder / "vocab.json", styles, language, published=True)
+        yield PUBLISHED, KokoroSynthesizer(model, folder / "vocab.json", styles, language, signed=False)
 
 
 def table(found: dict[tuple[str, str], Spoken]) -> Table:

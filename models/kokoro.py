@@ -7,26 +7,27 @@ converter of its own; other languages use eSpeak NG's phonemes as Piper ships th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import msgspec
 import numpy as np
 
 from models.errors import InputError, UnavailableError
-from models.onnx_session import ONNX_ERRORS, giving_back, kept_session, multiplies_signed, open_session
+from models.kokoro_sound import SAMPLE_RATE, Sound, Utterance
+from models.onnx_session import ONNX_ERRORS
 from models.piper import ESPEAK_LOCK, length_scale, phonemizer
-from models.protocols import Samples
+from models.protocols import Samples, SpeechPart
 from models.trim import trim_silence
 
 MOST_THREADS = 4
-GRAPH_VERSION = 1  # of what `models.convolution_graph` makes
 MAX_TOKENS = 500  # the model has 512 positions; two are its padding
 FIXED_SHARE = 0.2  # of the duration at rate 1: pauses and rounding up to frames, whatever the rate
 ESPEAK_VOICES = {"pt": "pt-br", "en": "en-us", "es": "es", "fr": "fr-fr", "it": "it"}
 LANGUAGES = frozenset({"ja", *ESPEAK_VOICES})
+USUAL = "1, 2, 3, 4, 5, 6."  # what a voice says first, so that what is usual for it is known
 DEFAULT_VOICES = {"ja": "jf_alpha"}  # jm_kumo elsewhere: a second recogniser understands it best
 
 SPELLINGS = {"c\u0327": "ç", "tʃ": "ʧ", "dʒ": "ʤ"}
@@ -34,14 +35,14 @@ SPELLINGS = {"c\u0327": "ç", "tʃ": "ʧ", "dʒ": "ʤ"}
 
 
 class KokoroSynthesizer:
-    """`voice` is the name of a style in `voices` (an .npz of arrays of 510 × 1 × 256). `published`: the model runs as
-    it is, whatever would be quicker here.
+    """`voice` is the name of a style in `voices` (an .npz of arrays of 510 × 1 × 256). `signed`: whether convolutions
+    become products of signed bytes; None to find out whether these are exact here.
 
     Raises `InputError` `unknown-language`, `UnavailableError` `engine-failed`, and `extra-missing` where Japanese text
     cannot be read.
     """
 
-    sample_rate = 24_000
+    sample_rate = SAMPLE_RATE
 
     def __init__(
         self,
@@ -51,14 +52,13 @@ class KokoroSynthesizer:
         language: str,
         voice: str | None = None,
         *,
-        published: bool = False,
+        signed: bool | None = None,
     ) -> None:
         if language not in LANGUAGES:
             raise InputError("unknown-language", f"Kokoro does not speak '{language}'; choose the voice espeak.")
         self._phonemes = _japanese() if language == "ja" else _by_espeak(ESPEAK_VOICES[language])
-        self._options = giving_back()  # a long phrase needs 200 MB
         try:
-            self._session = _session(model, min(MOST_THREADS, os.cpu_count() or 2), published=published)
+            self._sound = Sound(model, min(MOST_THREADS, os.cpu_count() or 2), signed=signed)
             self._ids = msgspec.json.decode(vocabulary.read_bytes(), type=dict[str, dict[str, int]])["vocab"]
             with np.load(voices) as styles:
                 voice = voice or DEFAULT_VOICES.get(language, "jm_kumo")
@@ -66,27 +66,37 @@ class KokoroSynthesizer:
                     raise InputError("unknown-choice", f"Kokoro has no voice '{voice}'; it has {', '.join(styles)}.")
                 self._styles = np.asarray(styles[voice], np.float32)
             self.name = f"Kokoro {voice}"
+            self._sound.learn(self._understood(self._symbols(USUAL), 1.0))
         except (*ONNX_ERRORS, ValueError, KeyError, OSError) as error:
             raise UnavailableError("engine-failed", "Kokoro cannot be loaded; pull kokoro-82m-int8 again.") from error
 
     def synthesize(self, text: str, rate: float = 1.0) -> Samples:
-        symbols = "".join(symbol for symbol in self._phonemes(text) if symbol in self._ids)
-        parts = [self._speak(part, rate) for part in split(symbols, MAX_TOKENS) if any(map(str.isalpha, part))]
-        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return np.concatenate([part.samples for part in self.stream(text, rate)])
 
-    def _speak(self, symbols: str, rate: float) -> Samples:
-        ids = [self._ids[symbol] for symbol in symbols]
-        feeds = {
-            "tokens": np.array([[0, *ids, 0]], np.int64),
-            "style": self._styles[min(len(ids), len(self._styles)) - 1].reshape(1, 256),
-            "speed": np.array([1 / length_scale(rate, FIXED_SHARE)], np.float32),
-        }
+    def stream(self, text: str, rate: float = 1.0) -> Iterator[SpeechPart]:
+        pieces = [piece for piece in split(self._symbols(text), MAX_TOKENS) if any(map(str.isalpha, piece))]
+        if not pieces:
+            yield SpeechPart(np.zeros(0, np.float32), False)
+        for number, piece in enumerate(pieces, 1):
+            yield from self._spoken(piece, rate, last=number == len(pieces))
+
+    def _spoken(self, symbols: str, rate: float, *, last: bool) -> Iterator[SpeechPart]:
+        begins = True
         try:
-            audio = np.asarray(self._session.run(None, feeds, self._options)[0], np.float32).ravel()
+            for part in self._sound.stretches(self._understood(symbols, rate)):
+                samples = trim_silence(part.samples, self.sample_rate, begin=begins, end=not part.more)
+                begins = False
+                yield SpeechPart(samples, part.more or not last)
         except ONNX_ERRORS as error:
             raise UnavailableError("engine-failed", "Kokoro failed; pull kokoro-82m-int8 again.") from error
-        # The model overshoots full scale by a third.
-        return trim_silence(audio / max(1.0, float(np.max(np.abs(audio), initial=0))), self.sample_rate)
+
+    def _symbols(self, text: str) -> str:
+        return "".join(symbol for symbol in self._phonemes(text) if symbol in self._ids)
+
+    def _understood(self, symbols: str, rate: float) -> Utterance:
+        ids = [self._ids[symbol] for symbol in symbols]
+        style = self._styles[min(len(ids), len(self._styles)) - 1].reshape(1, 256)
+        return self._sound.understand(ids, style, 1 / length_scale(rate, FIXED_SHARE), self._ids[" "])
 
 
 def split(symbols: str, limit: int) -> list[str]:
@@ -98,21 +108,6 @@ def split(symbols: str, limit: int) -> list[str]:
         pieces.append(symbols[:cut])
         symbols = symbols[cut:]
     return [*pieces, symbols]
-
-
-def _session(model: Path, threads: int, *, published: bool) -> Any:
-    """Of the form of the model that this processor runs soonest."""
-    if published or not multiplies_signed(model.parent / "signed"):
-        return open_session(model, threads)
-
-    def make() -> bytes:
-        import onnx
-
-        from models.convolution_graph import with_products
-
-        return with_products(onnx.load(model)).SerializeToString()
-
-    return kept_session(model.parent / "products", GRAPH_VERSION, make, threads)
 
 
 def _by_espeak(voice: str) -> Callable[[str], str]:

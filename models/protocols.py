@@ -6,9 +6,9 @@ it between sessions. Audio is mono float32 in [-1, 1]; at `SAMPLE_RATE` wherever
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -151,4 +151,21 @@ class Synthesizer(Protocol):
 
     def synthesize(self, text: str, rate: float = 1.0) -> Samples:
         """Speak one phrase; `rate` 1.25 is a quarter faster at the same pitch. At most 50 ms of silence at each end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechPart:
+    """Part of a phrase; `more`: another part follows."""
+
+    samples: Samples
+    more: bool
+
+
+@runtime_checkable
+class StreamingSynthesizer(Synthesizer, Protocol):
+    """A synthesiser that gives the beginning of a phrase before it has made the rest."""
+
+    def stream(self, text: str, rate: float = 1.0) -> Iterator[SpeechPart]:
+        """At least one part, each ended between two words; joined, they are as good as what `synthesize` returns."""
         ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from models.protocols import (
@@ -10,6 +10,7 @@ from models.protocols import (
     RecognitionRequest,
     Samples,
     SpeechDetector,
+    SpeechPart,
     TargetPiece,
     TranslationRequest,
 )
@@ -23,16 +24,20 @@ NO_ENGINE = "none"  # of text that was not translated
 class SpeechRequest:
     text: str
     rate: float
+    begun: Iterator[SpeechPart] | None = None
+    """what is being spoken, of which the next part is wanted"""
 
 
 @dataclass(frozen=True, slots=True)
 class Voiced:
-    """What a synthesiser made of a phrase."""
+    """What a synthesiser made of a phrase, or of its beginning."""
 
     samples: Samples
     sample_rate: int
     voice: str = ""
     """which one spoke"""
+    rest: SpeechRequest | None = None
+    """asks for what follows of the phrase; None where this was all"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class Speech(Event, frozen=True, kw_only=True):
     language: str
     segment: int
     text: str
+    """empty where the sound goes on with what the event before it says"""
     sample_rate: int
     duration_ms: float
     play_ms: float

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -34,7 +34,7 @@ class Channel:
 
 def paced(voice: Submits[SpeechRequest, Voiced], speed: float) -> Share[SpeechRequest, Voiced]:
     """A voice at the speed that was chosen for it."""
-    return Share(voice, lambda request: SpeechRequest(request.text, request.rate * speed))
+    return Share(voice, lambda request: replace(request, rate=request.rate * speed))
 
 
 async def feed(channel: Channel) -> None:

@@ -307,18 +307,18 @@ class Conversation:
         self._mouth(event.language).player.play(Piece(number, samples))
 
     async def _speak(self, language: str, text: str, number: int, rate: float) -> None:
+        rest: SpeechRequest | None = SpeechRequest(text, rate * self._speed(language))
         try:
             voice = await self.engines.voice(language)
-            done = await voice.submit(
-                SpeechRequest(text, rate * self._speed(language)), deadline=time.monotonic() + 0.3
-            )
+            while rest is not None:
+                voiced = (await voice.submit(rest, deadline=time.monotonic() + 0.3)).result
+                rest = voiced.rest
+                samples = to_desk(voiced.samples, voiced.sample_rate)
+                if number >= 0:
+                    self._keep(number, samples)
+                self._mouth(language).player.play(Piece(number, samples))
         except TsuyakuError as error:
             self._noticed(Notice(error.code, error.message))
-            return
-        samples = to_desk(done.result.samples, done.result.sample_rate)
-        if number >= 0:
-            self._keep(number, samples)
-        self._mouth(language).player.play(Piece(number, samples))
 
     def _keep(self, number: int, samples: Samples) -> None:
         self._sound.setdefault(number, []).append(samples)

@@ -59,13 +59,18 @@ class SpeechIn:
         budget = self._shared.config.budgets.speak
         synthesizer = self._faster or await self._shared.engines.voice(self._language)
         pieces = phrases(phrase.text)
+        first = True
         for number, piece in enumerate(pieces):
-            done = await synthesizer.submit(SpeechRequest(piece, rate), deadline=self._shared.clock.deadline(budget))
-            last = phrase.last and number == len(pieces) - 1
-            begin = await self._emit(phrase, piece, done.result, rate, last=last)
-            self._begun = self._begun or (begin, stage_time(done))
-            if number == 0:
-                await self._judge(phrase.item.clause.index, stage_time(done))
+            rest: SpeechRequest | None = SpeechRequest(piece, rate)
+            while rest is not None:
+                done = await synthesizer.submit(rest, deadline=self._shared.clock.deadline(budget))
+                said, rest = "" if rest.begun else piece, done.result.rest
+                last = phrase.last and number == len(pieces) - 1 and rest is None
+                begin = await self._emit(phrase, said, done.result, rate, last=last)
+                self._begun = self._begun or (begin, stage_time(done))
+                if first:
+                    await self._judge(phrase.item.clause.index, stage_time(done))
+                first = False
         if phrase.last:
             await emit_trace(self._shared, self._language, phrase, self._begun)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from app import voices
 from app.voices import FIRST_AUDIO_S, Voices
 from models.catalog import Catalog
 from models.espeak import EspeakSynthesizer
-from models.protocols import SAMPLE_RATE, Samples, Synthesizer
+from models.protocols import SAMPLE_RATE, Samples, SpeechPart, Synthesizer
 from models.store import Store
 from pipeline.engines import SpeechRequest
 
@@ -89,6 +90,20 @@ def test_folder_that_cannot_be_written_only_measures_again(tmp_path: Path, monke
     assert own.loaded == 2
 
 
+async def test_the_rest_of_a_phrase_is_asked_for_part_by_part(own: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "load", lambda _: _InParts())
+    voice = await own.get("pt")
+    rest: SpeechRequest | None = SpeechRequest("one two three", 1.5)
+    lengths: list[int] = []
+    while rest is not None:
+        other = (await voice.submit(SpeechRequest("another", 1.0), deadline=0.0)).result
+        assert (len(other.samples), other.rest) == (1, None), "whoever speaks between two parts disturbs neither"
+        voiced = (await voice.submit(rest, deadline=0.0)).result
+        lengths.append(len(voiced.samples))
+        rest = voiced.rest
+    assert lengths == [1, 2, 3]
+
+
 async def test_faster_voice_is_espeak_where_another_speaks_and_none_where_nothing_is_faster(
     own: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,3 +130,12 @@ class _Silent:
 
     def synthesize(self, text: str, rate: float = 1.0) -> Samples:
         return np.zeros(1600, np.float32)
+
+
+class _InParts(_Silent):
+    """Says as many parts as a text has words."""
+
+    def stream(self, text: str, rate: float = 1.0) -> Iterator[SpeechPart]:
+        words = text.split()
+        for number, _ in enumerate(words, 1):
+            yield SpeechPart(np.full(number, rate, np.float32), number < len(words))

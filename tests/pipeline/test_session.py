@@ -13,7 +13,15 @@ import pytest
 from models.briefing import Briefing
 from models.errors import InputError, UnavailableError
 from models.glossary import Glossary, Term
-from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Samples, TranslationRequest, Word
+from models.protocols import (
+    SAMPLE_RATE,
+    Hypothesis,
+    RecognitionRequest,
+    Samples,
+    SpeechPart,
+    TranslationRequest,
+    Word,
+)
 from models.scheduler import Done, Scheduler
 from pipeline.audio import Stretch
 from pipeline.channel import Channel
@@ -104,6 +112,27 @@ async def test_speech_becomes_words_translations_and_speech() -> None:
     assert {e.language for e in events if isinstance(e, Speech)} == {"pt"}
     assert isinstance(events[-1], End)
     assert events[-1].reason == "end"
+
+
+async def test_a_phrase_in_parts_is_one_text_and_ends_once() -> None:
+    def begin(request: SpeechRequest) -> Voiced:
+        parts = request.begun or (SpeechPart(np.zeros(1600, np.float32), more) for more in (True, True, False))
+        part = next(parts)
+        return Voiced(part.samples, 16000, rest=replace(request, begun=parts) if part.more else None)
+
+    async def voice(language: str) -> Scheduler[SpeechRequest, Voiced]:
+        return Scheduler("speak", lambda: lambda batch: [begin(request) for request in batch])
+
+    whole = [e for e in await Rig().run(CONFIG, SPEECH) if isinstance(e, Speech)]
+    session = Session(replace(Rig().engines(), voice=voice), CONFIG)
+    parts = [e async for e in _fed(session, SPEECH) if isinstance(e, Speech)]
+    assert len(parts) == 3 * len(whole)
+    assert [e.text for e in parts[::3]] == [e.text for e in whole]
+    assert not any(e.text for n, e in enumerate(parts) if n % 3)
+    assert [e.last for e in parts[2::3]] == [e.last for e in whole]
+    assert not any(e.last for n, e in enumerate(parts) if n % 3 != 2)
+    ends = [e.play_ms + e.duration_ms for e in parts]
+    assert all(parts[n + 1].play_ms >= ends[n] for n in range(len(parts) - 1))
 
 
 async def test_silence_makes_no_event_but_the_end() -> None:

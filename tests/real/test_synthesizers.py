@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import jiwer
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from whisper_normalizer.basic import BasicTextNormalizer
 from app.voices import Voices
 from benchmarks.voices import PUBLISHED, SecondRecognizer, each_voice
 from models.piper import phonemizer
-from models.protocols import RecognitionRequest, Synthesizer
+from models.protocols import RecognitionRequest, StreamingSynthesizer, Synthesizer
 from models.store import Store
 from models.whisper import Context, WhisperRecognizer
 
@@ -55,6 +57,29 @@ def test_kokoro_is_read_back_as_it_was_published() -> None:
     voice, second = dict(each_voice(Store(), "pt"))[PUBLISHED], SecondRecognizer(Store())
     read = second.read(voice.synthesize(TEXTS["pt"]), voice.sample_rate, "pt")
     assert jiwer.wer(second.normalised(TEXTS["pt"]), read) <= 0.15
+
+
+def test_kokoro_is_heard_before_all_of_it_is_made() -> None:
+    """Joined, its parts are understood; each ends in the quiet between two words, and the first comes early."""
+    voice, second = synthesizer("kokoro", "pt"), SecondRecognizer(Store())
+    assert isinstance(voice, StreamingSynthesizer)
+    voice.synthesize("1, 2, 3.")
+    parts, after = [], []
+    begin = time.perf_counter()
+    for part in voice.stream(TEXTS["pt"]):
+        parts.append(part)
+        after.append(time.perf_counter() - begin)
+    assert [part.more for part in parts] == [True] * (len(parts) - 1) + [False]
+    assert len(parts) > 2
+    assert after[0] < 0.5 * after[-1]
+    whole = np.concatenate([part.samples for part in parts])
+    assert jiwer.wer(second.normalised(TEXTS["pt"]), second.read(whole, voice.sample_rate, "pt")) <= 0.15
+    loud = np.sqrt(np.mean(np.square(whole)))
+    for part in parts:
+        assert 0.5 < np.sqrt(np.mean(np.square(part.samples))) / loud < 2
+    edges = np.cumsum([len(part.samples) for part in parts])[:-1]
+    steps = np.abs(np.diff(whole))
+    assert all(steps[at - 1] <= np.quantile(steps, 0.99) for at in edges), "no click where one part follows another"
 
 
 def test_voices_share_one_phonemizer(monkeypatch: pytest.MonkeyPatch) -> None:
