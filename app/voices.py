@@ -24,7 +24,7 @@ from models.store import Store
 from pipeline.engines import SpeechRequest, Voiced
 
 FLUENT = ("ja", "pt")  # that Kokoro speaks best of all embedded voices
-FIRST_AUDIO_S = 0.3  # a voice that begins a short phrase later is left to those who have longer
+FIRST_AUDIO_S = 0.15  # a voice that begins a short phrase later misses its budget beside recognition
 
 
 class Voices:

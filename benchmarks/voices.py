@@ -56,7 +56,7 @@ class Spoken:
     """What one voice said of each text: s of speech, s that it took, and what was understood."""
 
     first_audio_s: float
-    """of a short phrase"""
+    """s until a short phrase is first heard"""
     lengths: list[float] = field(default_factory=list[float])
     wall: list[float] = field(default_factory=list[float])
     cpu: list[float] = field(default_factory=list[float])
@@ -118,7 +118,7 @@ def each_voice(store: Store, language: str) -> Iterator[tuple[str, Synthesizer]]
 
 
 def table(found: dict[tuple[str, str], Spoken]) -> Table:
-    made = Table("language", "voice", "a short phrase", "s for a second of speech", "CPU", "WER, read back")
+    made = Table("language", "voice", "a short phrase begins", "s for a second of speech", "CPU", "WER, read back")
     for (language, name), spoken in found.items():
         seconds = sum(spoken.lengths)
         made.add_row(

@@ -18,6 +18,7 @@ import typer
 from app.desk.config import PATIENT_FIRST_AUDIO_S, PATIENT_SPEAK_MS, BargeIn, DeskConfig, Mode
 from app.desk.devices import devices
 from app.desk.echo import Echo
+from app.desk.hangup import on_hangup
 from app.desk.lines import Lines
 from app.desk.script import load, play
 from app.desk.set_up import Desk, Wish, set_up, with_voices
@@ -188,6 +189,7 @@ class _Job:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, conversation.finish)
+        on_hangup(lambda: loop.call_soon_threadsafe(conversation.finish))
         where = f"tsuyaku: listening to {desk.microphone}, speaking through {desk.loudspeaker}"
         conversation.on_open = lambda: typer.echo(where, err=True)
         await conversation.run(desk.loop)

@@ -18,6 +18,7 @@ from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from app.desk.conversation import VOICE_BUDGET_MS, Conversation
+from app.desk.hangup import on_hangup
 from app.desk.record import Row
 from app.desk.set_up import Desk
 
@@ -44,8 +45,8 @@ async def show(desk: Desk) -> None:
     """Until the conversation ends or a person quits. Raises what ended the conversation early."""
     screen = Screen(desk)
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, screen.stop)
+    loop.add_signal_handler(signal.SIGTERM, screen.stop)
+    on_hangup(lambda: loop.call_soon_threadsafe(screen.stop))
     await screen.run_async()
     if screen.failure is not None:
         raise screen.failure

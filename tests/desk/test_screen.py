@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from benchmarks.room import near
@@ -154,6 +155,26 @@ def test_push_to_talk_listens_after_a_key_only_and_ctrl_c_restores_the_terminal(
     end(terminal)
     assert terminal.modes == UNSPOILT
     assert terminal.ask("stty -a") == before
+
+
+@pytest.mark.parametrize("options", [(), ("--plain",)], ids=["screen", "plain"])
+def test_closing_the_terminal_saves_what_was_said_and_ends_the_command(
+    options: tuple[str, ...],
+    room: Room,
+    people: Listener,
+    voice: Listener,
+    recordings: dict[str, Recording],
+    tmp_path: Path,
+) -> None:
+    one = spoken(recordings, "fleurs_en_4", "sample")[0]
+    saved = tmp_path / "talk.txt"
+    with Terminal(room.environment, tmp_path) as terminal:
+        terminal.run(*COMMAND, *options, "--save", str(saved))
+        terminal.shows("listening" if options else "q quit", READY_S)
+        answered(say(room, people, one.name, one.language, near(one.path)), voice)
+        command = next(p for p in psutil.process_iter(["cmdline"]) if str(saved) in (p.info["cmdline"] or []))
+    command.wait(40)
+    assert saved.read_text("utf-8").strip()
 
 
 def test_terminal_is_restored_after_a_crash(

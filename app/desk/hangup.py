@@ -1,0 +1,29 @@
+"""A terminal that is closed ends the command as its own key does: what was said is worked through and saved."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+STREAMS = (0, 1, 2)
+
+
+def on_hangup(finish: Callable[[], object]) -> None:
+    """Call `finish` on the main thread, between any two of its instructions, once the terminal is gone. What is written
+    to it from then on is lost without an error, and nothing is ever read from it: who waits for keys does not spin.
+
+    Takes the place of the handler of SIGHUP, which is a plain one: asyncio's would come after that of SIGCONT, which
+    the kernel sends together with it and which makes Textual open the terminal again.
+    """
+    if not hasattr(signal, "SIGHUP"):
+        return  # Windows ends the process
+    terminals = [stream for stream in STREAMS if os.isatty(stream)]
+
+    def gone(*_: object) -> None:
+        nowhere, (never, _writer) = os.open(os.devnull, os.O_WRONLY), os.pipe()
+        for stream in terminals:
+            os.dup2(nowhere if stream else never, stream)
+        finish()
+
+    signal.signal(signal.SIGHUP, gone)
