@@ -73,6 +73,11 @@ class Gone:
     """So much was said during the interruption that the server does not have all of it any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """So much was said before the first connection that the server does not have its beginning any more."""
+
+
 class Listener:
     """`messages` ends with the room. Committed messages come once, in order, however often the connection breaks."""
 
@@ -93,7 +98,7 @@ class Listener:
         self._resume: Resume | None = None
         self._pings = 0
 
-    async def messages(self) -> AsyncGenerator[ServerMessage | Voice | Lost | Gone]:
+    async def messages(self) -> AsyncGenerator[ServerMessage | Voice | Lost | Gone | Cut]:
         """To be left with `aclose`, which closes the socket. Raises `InputError` `link-refused`, `UnavailableError`
         `server-unreachable`."""
         retry_s, lost_at = FIRST_RETRY_S, time.monotonic()
@@ -120,7 +125,7 @@ class Listener:
             await asyncio.sleep(retry_s)
             retry_s = min(2 * retry_s, LONGEST_RETRY_S)
 
-    async def _connected(self) -> AsyncGenerator[ServerMessage | Voice | Gone]:
+    async def _connected(self) -> AsyncGenerator[ServerMessage | Voice | Gone | Cut]:
         trust = self._trust if self._link.socket.startswith("wss") else None
         async with websockets.connect(
             self._link.socket, ssl=trust, max_size=None, ping_interval=None, open_timeout=10, close_timeout=1
@@ -140,6 +145,8 @@ class Listener:
                     if isinstance(message, Welcome):
                         if self._resume and not message.recovered:
                             yield Gone()
+                        elif self._resume is None and message.cut:
+                            yield Cut()
                         self._welcome(message)
                     elif self._is_new(message) and not isinstance(message, Pong):
                         yield message

@@ -16,7 +16,7 @@ from app import protocol, wire
 from app.formats import JsonLinesWriter
 from app.frames import Voice
 from app.interpret import PlaySink, Sink, SpeechSink
-from app.listen import Gone, Link, Listener, Lost
+from app.listen import Cut, Gone, Link, Listener, Lost
 from app.mqtt import Broker, Publisher, Speaker
 from app.play import Player
 from app.presets import target_languages
@@ -141,6 +141,8 @@ async def _follow(listener: Listener, reader: _Reader, hearers: list[Sink]) -> s
                     typer.echo("tsuyaku: connection lost; trying again, nothing will be missing", err=True)
                 case Gone():
                     typer.echo("tsuyaku: some of what was said meanwhile is gone", err=True)
+                case Cut():
+                    typer.echo("tsuyaku: the beginning of what was said is gone; the newest of it follows", err=True)
                 case Voice():
                     speech = _speech(message, play_ms)
                     play_ms += speech.duration_ms

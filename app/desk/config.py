@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 PATIENT_SPEAK_MS = 2500.0  # consecutive: the speech of a phrase, of which most is ready before the person has ended
-PATIENT_FIRST_AUDIO_S = 0.7  # consecutive: of a short phrase; others are three times as long
+PATIENT_FIRST_AUDIO_S = 0.7  # consecutive: until a phrase begins to be heard
 
 
 class Mode(Enum):

@@ -9,6 +9,7 @@ import pytest
 import websockets
 
 from app import listen, protocol
+from app.access import Limits
 from app.cli.listen import _follow, _Reader
 from app.listen import Link, Listener, Lost
 from app.protocol import Wanted
@@ -91,6 +92,28 @@ async def test_server_that_is_not_there_is_said_after_a_while() -> None:
     listener = Listener(Link("ws://127.0.0.1:1/ws", "token"), Wanted(captions=("pt",)), patience_s=0.0)
     with pytest.raises(UnavailableError, match="does not answer"):
         await _follow(listener, _Reader(["pt"], "live"), [])
+
+
+@pytest.mark.parametrize("kept", [4, 4000])
+async def test_who_comes_after_the_beginning_was_forgotten_is_told(
+    kept: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with serving(Limits(log_entries=kept)) as served:
+        room = await served.room()
+        text = io.StringIO()
+        async with served.connect(room["host"], ["pt"]) as host:
+            started = await host.start()
+            await host.speak(started["channel"], SPEECH)
+            await host.send("stop", channel=started["channel"])
+            await host.until("closed")
+            listener = Listener(link(served, room["listener"]), Wanted(captions=("pt",), tentative=False))
+            following = asyncio.create_task(_follow(listener, _Reader(["pt"], "live", text), []))
+            while "WORD" not in text.getvalue():
+                await asyncio.sleep(0.01)
+            await host.send("close")
+            await host.closed()
+        assert await asyncio.wait_for(following, 10) == "host"
+        assert ("the beginning of what was said is gone" in capsys.readouterr().err) == (kept < 100)
 
 
 async def test_room_is_written_as_lines_on_one_clock() -> None:

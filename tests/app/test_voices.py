@@ -65,7 +65,7 @@ def test_who_has_longer_is_spoken_to_by_a_slower_voice(tmp_path: Path, monkeypat
 
 
 def test_voice_near_the_limit_is_measured_again(own: Measured, monkeypatch: pytest.MonkeyPatch) -> None:
-    takes(monkeypatch, 2 * FIRST_AUDIO_S)
+    takes(monkeypatch, 1.4 * FIRST_AUDIO_S)
     own.load("pt")
     takes(monkeypatch, FIRST_AUDIO_S)
     assert own._quick_kokoro("pt")
