@@ -304,10 +304,11 @@ class Conversation:
         if channel.ended_at is not None:
             self._unanswered[number] = channel.ended_at
             channel.ended_at = None
-        self._mouth(event.language).player.play(Piece(number, samples))
+        self._mouth(event.language).player.play(Piece(number, samples, goes_on=not event.text))
 
     async def _speak(self, language: str, text: str, number: int, rate: float) -> None:
         rest: SpeechRequest | None = SpeechRequest(text, rate * self._speed(language))
+        begun = False
         try:
             voice = await self.engines.voice(language)
             while rest is not None:
@@ -316,7 +317,8 @@ class Conversation:
                 samples = to_desk(voiced.samples, voiced.sample_rate)
                 if number >= 0:
                     self._keep(number, samples)
-                self._mouth(language).player.play(Piece(number, samples))
+                self._mouth(language).player.play(Piece(number, samples, goes_on=begun))
+                begun = True
         except TsuyakuError as error:
             self._noticed(Notice(error.code, error.message))
 

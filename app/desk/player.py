@@ -21,6 +21,8 @@ class Piece:
 
     turn: int
     samples: Samples
+    goes_on: bool = False
+    """with the phrase of the piece before"""
 
 
 class Player:
@@ -29,18 +31,23 @@ class Player:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: deque[Piece] = deque()
+        self._newest = -1  # turn that something was played of
         self._piece: Piece | None = None
         self._at = 0
         self._held = False
+        self._cut_off = False  # a phrase of which more may come
         self._gain = self._wanted = 1.0
         self._begun: deque[int] = deque(maxlen=100)
 
     def play(self, piece: Piece) -> None:
         with self._lock:
-            self._waiting.append(piece)
+            self._cut_off = self._cut_off and piece.goes_on
+            if not self._cut_off:
+                self._waiting.append(piece)
+                self._newest = piece.turn
 
     def hold(self, held: bool) -> None:
-        """While held nothing new begins; what has begun is finished."""
+        """While held nothing new begins; a phrase that has begun is finished."""
         with self._lock:
             self._held = held
 
@@ -49,10 +56,12 @@ class Player:
             self._wanted = DUCKED if ducked else 1.0
 
     def stop(self, turn: int | None = None) -> int:
-        """Forget what waits, of one turn or of all; what is sounding fades out. Returns the pieces that were left."""
+        """Forget what waits, of one turn or of all, and what is still to come of its last phrase; what is sounding
+        fades out. Returns the pieces that were left."""
         with self._lock:
             kept = deque(p for p in self._waiting if turn is not None and p.turn != turn)
             left = len(self._waiting) - len(kept)
+            self._cut_off = turn in (None, self._newest)
             self._waiting = kept
             if self._piece is not None and turn in (None, self._piece.turn):
                 fade = min(len(self._piece.samples), self._at + FRAME)
@@ -99,7 +108,7 @@ class Player:
         missing = FRAME
         while missing:
             if self._piece is None:
-                if self._held or not self._waiting:
+                if not self._waiting or (self._held and not self._waiting[0].goes_on):
                     break
                 self._piece, self._at = self._waiting.popleft(), 0
                 self._begun.append(self._piece.turn)

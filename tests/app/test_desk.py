@@ -72,6 +72,40 @@ def test_held_player_finishes_what_has_begun() -> None:
     assert player.frame().any()
 
 
+def test_held_player_finishes_a_phrase_of_which_more_comes() -> None:
+    player = Player()
+    player.play(Piece(1, LOUD))
+    player.frame()
+    player.hold(True)
+    player.play(Piece(1, LOUD, goes_on=True))
+    player.play(Piece(1, LOUD))
+    assert player.frame().any()
+    assert player.frame() is SILENCE
+
+
+@pytest.mark.parametrize("turn", [1, None])
+def test_what_comes_of_a_stopped_phrase_is_not_spoken(turn: int | None) -> None:
+    player = Player()
+    player.play(Piece(1, LOUD))
+    player.stop(turn)
+    player.play(Piece(1, LOUD, goes_on=True))
+    player.play(Piece(1, LOUD, goes_on=True))
+    assert player.frame() is SILENCE
+    player.play(Piece(2, LOUD))
+    player.play(Piece(2, LOUD, goes_on=True))
+    assert player.frame().any()
+    assert player.frame().any()
+
+
+def test_what_comes_of_a_phrase_is_spoken_where_another_turn_was_stopped() -> None:
+    player = Player()
+    player.play(Piece(2, LOUD))
+    player.stop(1)
+    player.play(Piece(2, LOUD, goes_on=True))
+    assert player.frame().any()
+    assert player.frame().any()
+
+
 def test_stopped_turn_is_not_spoken_and_the_others_are() -> None:
     player = Player()
     player.play(Piece(1, LOUD))
