@@ -11,7 +11,7 @@ STREAMS = (0, 1, 2)
 
 def on_hangup(finish: Callable[[], object]) -> None:
     """Call `finish` on the main thread, between any two of its instructions, once the terminal is gone. What is written
-    to it from then on is lost without an error, and nothing is ever read from it: who waits for keys does not spin.
+    to it from then on is lost without an error, and reading from it gives its end at once: nobody waits for a key.
 
     Takes the place of the handler of SIGHUP, which is a plain one: asyncio's would come after that of SIGCONT, which
     the kernel sends together with it and which makes Textual open the terminal again.
@@ -21,9 +21,9 @@ def on_hangup(finish: Callable[[], object]) -> None:
     terminals = [stream for stream in STREAMS if os.isatty(stream)]
 
     def gone(*_: object) -> None:
-        nowhere, (never, _writer) = os.open(os.devnull, os.O_WRONLY), os.pipe()
+        nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in terminals:
-            os.dup2(nowhere if stream else never, stream)
+            os.dup2(nowhere, stream)
         finish()
 
     signal.signal(signal.SIGHUP, gone)
