@@ -66,7 +66,6 @@ class Sound:
         *_, given, share = self._sound.get_inputs()
         self._given, self._share = given.name, share.name
         self._usual = np.zeros(given.shape, np.float32)
-        self._usual_s = 0.0
         self._pace = 0.0  # s that a second of speech took of late
 
     def understand(self, ids: Sequence[int], style: Samples, speed: float, space: int) -> Utterance:
@@ -83,16 +82,15 @@ class Sound:
         return Utterance(hidden, harmonics, style, begin, end, gaps)
 
     def learn(self, utterance: Utterance) -> None:
-        """What is usual for this voice, and how soon it speaks here."""
+        """What is usual for this voice, and how soon it speaks here: before it says anything else."""
         begin = time.perf_counter()
         _, self._usual = self._run(utterance, 0, utterance.frames, self._usual, 1.0)
-        self._usual_s = USUAL_S
         self._pace = (time.perf_counter() - begin) * FRAMES_S / utterance.frames
 
     def stretches(self, utterance: Utterance) -> Iterator[SpeechPart]:
         """What is heard of it. Each stretch ends between two words, and is as long as the next one can be made in the
         time that it lasts; a machine that is too slow for that makes long ones."""
-        statistics, known = self._usual, self._usual_s * FRAMES_S
+        statistics, known = self._usual, USUAL_S * FRAMES_S
         at, tail = utterance.begin, np.zeros(0, np.float32)
         wanted_s = FIRST_S if self._pace < IN_TIME else MOST_S
         while at < utterance.end:

@@ -11,6 +11,7 @@ blended with those of the stretch.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 
 import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
@@ -57,10 +58,11 @@ def with_given_statistics(model: ModelProto, example: Mapping[str, Samples]) -> 
         helper.make_node("Split", [GIVEN, "statistics/sizes"], [f"{GIVEN}/{n}" for n in range(len(means))], axis=1),
         helper.make_node("Sub", ["statistics/one", SHARE], ["statistics/rest"]),
     ]
+    numbers = count()
     for node in graph.node:
         nodes.append(node)
         if node.op_type == "ReduceMean":
-            nodes += _blended(node, means.index(node))
+            nodes += _blended(node, next(numbers))
     nodes.append(helper.make_node("Concat", [f"{OWN}/{n}" for n in range(len(means))], [OWN], axis=1))
     del graph.node[:]
     graph.node.extend(nodes)

@@ -308,17 +308,15 @@ class Conversation:
 
     async def _speak(self, language: str, text: str, number: int, rate: float) -> None:
         rest: SpeechRequest | None = SpeechRequest(text, rate * self._speed(language))
-        begun = False
         try:
             voice = await self.engines.voice(language)
             while rest is not None:
                 voiced = (await voice.submit(rest, deadline=time.monotonic() + 0.3)).result
-                rest = voiced.rest
+                goes_on, rest = rest.begun is not None, voiced.rest
                 samples = to_desk(voiced.samples, voiced.sample_rate)
                 if number >= 0:
                     self._keep(number, samples)
-                self._mouth(language).player.play(Piece(number, samples, goes_on=begun))
-                begun = True
+                self._mouth(language).player.play(Piece(number, samples, goes_on=goes_on))
         except TsuyakuError as error:
             self._noticed(Notice(error.code, error.message))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from models.errors import TsuyakuError
@@ -58,19 +60,19 @@ class SpeechIn:
     async def _voice(self, phrase: Phrase, rate: float) -> None:
         budget = self._shared.config.budgets.speak
         synthesizer = self._faster or await self._shared.engines.voice(self._language)
-        pieces = phrases(phrase.text)
+        requests = deque(SpeechRequest(piece, rate) for piece in phrases(phrase.text))
         first = True
-        for number, piece in enumerate(pieces):
-            rest: SpeechRequest | None = SpeechRequest(piece, rate)
-            while rest is not None:
-                done = await synthesizer.submit(rest, deadline=self._shared.clock.deadline(budget))
-                said, rest = "" if rest.begun else piece, done.result.rest
-                last = phrase.last and number == len(pieces) - 1 and rest is None
-                begin = await self._emit(phrase, said, done.result, rate, last=last)
-                self._begun = self._begun or (begin, stage_time(done))
-                if first:
-                    await self._judge(phrase.item.clause.index, stage_time(done))
-                first = False
+        while requests:
+            request = requests.popleft()
+            done = await synthesizer.submit(request, deadline=self._shared.clock.deadline(budget))
+            if done.result.rest is not None:
+                requests.appendleft(done.result.rest)
+            said = "" if request.begun else request.text
+            begin = await self._emit(phrase, said, done.result, rate, last=phrase.last and not requests)
+            self._begun = self._begun or (begin, stage_time(done))
+            if first:
+                await self._judge(phrase.item.clause.index, stage_time(done))
+            first = False
         if phrase.last:
             await emit_trace(self._shared, self._language, phrase, self._begun)
 
