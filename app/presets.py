@@ -23,7 +23,7 @@ class Preset:
 
 PRESETS = {
     "fast": Preset(
-        RecogniseConfig(step_s=0.45, longest_s=6.0, sure_above=0.5, sure_guard_s=0.2),
+        RecogniseConfig(step_s=0.45, longest_s=6.0, keep_s=2.0, sure_above=0.5, sure_guard_s=0.2),
         Context(6.0, 0.5),
     ),
     "balanced": Preset(RecogniseConfig(), Context(6.0, 0.5)),

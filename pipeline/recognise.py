@@ -28,8 +28,9 @@ class RecogniseConfig:
     longest_s: float = 9.0
     """of the live buffer; beyond it the buffer is trimmed. Each second costs an encoder and the tokens that prime:
     where passes take too long it is shorter (`pipeline.budget.StepControl`)"""
-    keep_s: float = 2.0
-    """left in the buffer by trimming, so that the decoder has context"""
+    keep_s: float = 5.0
+    """left in the buffer by trimming, so that the decoder has context to write stops and commas by; less of a buffer
+    that is shorter than `longest_s`"""
     guard_s: float = 0.1
     """words that end closer to the end of the audio stay open, agreed on or not"""
     sure_above: float = 0.7
@@ -205,7 +206,8 @@ class Utterance:
         committed word stays, as what the decoder goes on from: after a cut right behind it, it may be heard again."""
         if self._audio.end - self._audio.start <= self.longest_s * SAMPLE_RATE:
             return
-        latest = self._audio.end - round(self._config.keep_s * SAMPLE_RATE)
+        kept_s = self._config.keep_s * min(1.0, self.longest_s / self._config.longest_s)
+        latest = self._audio.end - round(kept_s * SAMPLE_RATE)
         kept = max((index for index, _ in spoken(self._committed)), default=0)
         candidates = [i for i, word in enumerate(self._committed[:kept]) if word.end <= latest]
         if not candidates:

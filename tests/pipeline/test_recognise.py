@@ -118,6 +118,15 @@ def test_long_buffer_is_trimmed_and_scrolled_text_becomes_the_prompt() -> None:
     assert request.prompt + request.prefix == tuple(range(26))
 
 
+def test_buffer_that_is_shorter_than_it_may_be_keeps_less() -> None:
+    live = utterance(seconds=14.0, config=RecogniseConfig(longest_s=12, keep_s=6))
+    live.longest_s = 6.0
+    words = " ".join(f"w{n}" for n in range(26))
+    for _ in range(2):
+        apply(live, hypothesis(words))
+    assert 3 * SAMPLE_RATE <= live.audio.end - live.audio.start <= 4 * SAMPLE_RATE
+
+
 def test_buffer_in_which_nothing_is_understood_is_trimmed_too() -> None:
     live = utterance(seconds=30.0, config=RecogniseConfig(longest_s=12, keep_s=3))
     apply(live, hypothesis(""))
