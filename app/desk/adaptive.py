@@ -247,7 +247,12 @@ class DoubleTalk:
     def mistaken(self) -> None:
         """What seemed a person was the echo. Where it was loud, its path is not known any more."""
         if self._above_echo_db > self.KNOWN_DB:
-            self._ratio_db = self.UNKNOWN_DB
+            self.forget()
+        self._over = 0
+
+    def forget(self) -> None:
+        """The echo's path is not known any more: nobody is known to speak over it."""
+        self._ratio_db = self.UNKNOWN_DB
         self._over = 0
 
     def process(self, parts: Parts) -> tuple[Samples, Parts] | None:

@@ -40,12 +40,19 @@ class Canceller(Protocol):
         """Take a frame of the microphone; return it without what was played up to now, or nothing yet, or several."""
         ...
 
+    def moved(self) -> None:
+        """From the next frame on echoes come sooner or later than before: one of the devices has faltered."""
+        ...
+
 
 class Passing:
     """Headphones: nothing to take out."""
 
     def process(self, heard: Samples, played: Samples) -> Samples:
         return heard
+
+    def moved(self) -> None:
+        pass
 
 
 class HalfDuplex:
@@ -62,6 +69,9 @@ class HalfDuplex:
             return heard
         self._closed -= 1
         return SILENCE
+
+    def moved(self) -> None:
+        pass
 
 
 class WebRtc:
@@ -97,6 +107,10 @@ class WebRtc:
         if over and self._guard.closed:
             self._double_talk.mistaken()
         return out
+
+    def moved(self) -> None:
+        self._guard.doubt()
+        self._double_talk.forget()
 
     def _subtracted(self, heard: Samples) -> Samples:
         lag = max(0, int((self.delay.seconds - AHEAD_S) / FRAME_S))
@@ -165,6 +179,11 @@ class Guard:
     def close(self) -> None:
         """The echo's path is known to have changed: what waits, and what is doubtful for a while, was an echo."""
         self._closed = self.CLOSED
+
+    def doubt(self) -> None:
+        """It has also to be held down for a while before anything doubtful passes."""
+        self.close()
+        self._held = 0
 
     def process(
         self, heard: Samples, cleaned: Samples, played: Samples, delay_s: float, *, over: bool = False

@@ -32,6 +32,7 @@ GONE_S = 1.0  # without a sample: the device is gone
 RETRY_S = 0.5
 CLOSING_S = 2.0
 DRIFT_S = 0.25  # by which the two sides' clocks may drift apart before the reference is cut
+LATE_S = 0.15  # that a loudspeaker may be late in telling what it played; later, it has faltered
 
 
 class InputPort(Protocol):
@@ -61,6 +62,8 @@ class OutputPort(Protocol):
     played: Ring
     ahead_s: float
     """how much must wait in the ring so that nothing is torn"""
+    underruns: int
+    """times that the device had nothing to play: all that follows sounds later than it would have"""
 
     def open(self) -> None: ...
 
@@ -75,20 +78,36 @@ class Mouth:
     def __init__(self, port: OutputPort) -> None:
         self.port = port
         self.player = Player()
-        self._frame = SILENCE
+        self._late = True
+        self._underruns = 0
+        self._moved = False
 
     def fill(self) -> None:
         while len(self.port.ring) < self.port.ahead_s * DESK_RATE:
             self.port.ring.write(self.player.frame())
 
+    def told(self, heard: int) -> bool:
+        """Whether it is known what sounded next. `heard` samples wait on the other side. Where it is not, the device
+        may only be late in telling; one that stays late has played nothing meanwhile."""
+        late = len(self.port.played) < FRAME and (self._late or heard > LATE_S * DESK_RATE)
+        self._moved = self._moved or late > self._late
+        self._late = late
+        return late or len(self.port.played) >= FRAME
+
     def played(self, heard: int) -> Samples:
-        """The next frame that sounded; silence where the loudspeaker gave none. `heard` samples wait on the other
-        side: as many more here are no drift, only this loop that was kept from its work.
-        """
+        """The next frame that sounded; silence where the loudspeaker gave none. As many samples more as were `heard`
+        are no drift, only this loop that was kept from its work."""
         if len(self.port.played) - heard > DRIFT_S * DESK_RATE:
             self.port.played.read(len(self.port.played) - heard)
+            self._moved = True
         frame = self.port.played.read(FRAME)
         return frame if len(frame) == FRAME else np.concatenate([frame, SILENCE[len(frame) :]])
+
+    def moved(self) -> bool:
+        """Whether, since the last call, echoes began to come sooner or later than before."""
+        moved = self._moved or self.port.underruns > self._underruns
+        self._moved, self._underruns = False, self.port.underruns
+        return moved
 
 
 class Ear:
@@ -218,8 +237,13 @@ class SoundLoop:
             self._silence(ear)
         while any(ear.waiting >= FRAME for ear in self.ears):
             heard = max(ear.waiting for ear in self.ears)
+            if not all(mouth.told(heard) for mouth in self.mouths):
+                break
             played = {id(mouth): mouth.played(heard) for mouth in self.mouths}
+            moved = {id(mouth) for mouth in self.mouths if mouth.moved()}
             for ear in self.ears:
+                if id(ear.mouth) in moved:
+                    ear.canceller.moved()
                 reference = played[id(ear.mouth)] if ear.mouth is not None else SILENCE
                 for notice in ear.hear(reference) or ():
                     self._notify(notice)

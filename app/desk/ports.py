@@ -20,6 +20,8 @@ from models.protocols import Samples
 
 ROOM = 1e-4  # of full scale: no room is without any sound
 LATENCY_S = {"InputStream": 0.03, "OutputStream": 0.12}  # asked of the sound card: a voice that is torn is worse
+AHEAD_S = 0.12  # in the ring, at most, as long as nothing is torn
+MOST_AHEAD_S = 0.3  # where the loop is kept from its work: more at each tear
 FALTER_S = 4.0
 PATIENT_S = 1.0  # with a device that hangs
 _changing = threading.Lock()
@@ -114,6 +116,8 @@ class Loudspeaker(_Stream):
         self.played = Ring(round(RING_S * DESK_RATE))
         self.ahead_s = 0.03
         self.underruns = 0
+        self._torn = True
+        """nothing has waited in the ring since something did"""
         self._rate_now = DESK_RATE
         self._converter = Converter(DESK_RATE, DESK_RATE)
         self._rest = np.zeros(0, np.float32)
@@ -124,13 +128,17 @@ class Loudspeaker(_Stream):
 
     def _speak(self, data: Samples, frames: int, at: Any, status: Any) -> None:
         self._called = time.monotonic()
-        self.ahead_s = max(self.ahead_s, min(0.12, 2.5 * frames / self._rate_now))
+        self.ahead_s = max(self.ahead_s, min(AHEAD_S, 2.5 * frames / self._rate_now))
         if status.output_underflow:
             self.underruns += 1
         while len(self._rest) < frames:
             wanted = self.ring.read(FRAME)
-            if not len(wanted):
+            if len(wanted):
+                self._torn = False
+            else:
                 wanted = np.zeros(FRAME, np.float32)
+                if not self._torn:
+                    self._torn, self.ahead_s = True, min(MOST_AHEAD_S, self.ahead_s + FRAME_S)
             self.played.write(wanted)
             self._rest = np.concatenate([self._rest, self._converter.process(wanted)])
         data[:, 0] = self._rest[:frames]
@@ -231,6 +239,7 @@ class Nowhere:
         self.ring = Ring(round(RING_S * DESK_RATE))
         self.played = Ring(round(RING_S * DESK_RATE))
         self.ahead_s = 3 * FRAME_S
+        self.underruns = 0
         self._record = record
         self._paced = Paced(self._tick)
 

@@ -17,8 +17,9 @@ from app.desk.channel import Channel
 from app.desk.config import DeskConfig
 from app.desk.conversation import Conversation
 from app.desk.devices import Device, Remembered, choose, recall, remember
+from app.desk.echo import Passing
 from app.desk.health import Health, Notice
-from app.desk.loop import Ear, SoundLoop
+from app.desk.loop import LATE_S, Ear, Mouth, SoundLoop
 from app.desk.player import Piece, Player
 from app.desk.ports import refused
 from app.desk.record import Record
@@ -274,7 +275,55 @@ def test_sound_that_was_lost_becomes_silence_of_the_same_length() -> None:
     assert abs(sum(map(len, heard)) - given) < 8 * FRAME
 
 
-class Broken:
+class Speaker(SilentPort):
+    """A loudspeaker that played what is written into `played`."""
+
+    name = "Speaker"
+    ahead_s = 0.0
+    underruns = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ring, self.played = Ring(4 * FRAME), Ring(DESK_RATE)
+
+
+def sounding() -> Mouth:
+    """One whose loudspeaker has played a frame."""
+    mouth = Mouth(Speaker())
+    mouth.port.played.write(LOUD)
+    assert mouth.told(FRAME)
+    assert mouth.played(FRAME) is not SILENCE
+    assert not mouth.moved()
+    return mouth
+
+
+def test_loudspeaker_that_is_late_in_telling_what_it_played_is_waited_for() -> None:
+    mouth = sounding()
+    assert not mouth.told(10 * FRAME)
+    mouth.port.played.write(np.tile(LOUD, 10))
+    assert mouth.told(10 * FRAME)
+    assert mouth.played(10 * FRAME).any()
+    assert not mouth.moved()
+
+
+def test_loudspeaker_that_played_nothing_meanwhile_was_silent_and_has_moved_its_echo() -> None:
+    mouth = sounding()
+    heard = round((LATE_S + 0.05) * DESK_RATE)
+    assert mouth.told(heard)
+    assert not mouth.played(heard).any()
+    assert mouth.moved()
+    assert mouth.told(FRAME), "and nothing waits for it until it is back"
+    assert not mouth.moved()
+
+
+def test_loudspeaker_that_ran_dry_has_moved_its_echo() -> None:
+    mouth = sounding()
+    mouth.port.underruns += 1
+    assert mouth.moved()
+    assert not mouth.moved()
+
+
+class Broken(Passing):
     def process(self, heard: Samples, played: Samples) -> Samples:
         raise ValueError("shapes do not match")
 

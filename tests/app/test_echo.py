@@ -77,6 +77,18 @@ def test_what_is_heard_as_the_voice_begins_in_quiet_is_its_echo_until_that_is_he
     assert not through(guard, heard, odd, played[: len(odd)]).any()
 
 
+def test_guard_that_doubts_lets_nobody_talk_over_the_echo_until_it_is_held_down_for_a_while() -> None:
+    guard, played = proven()
+    guard.doubt()
+    half = DESK_RATE // 2
+    through(guard, played[:half], played[:half] * np.float32(1e-4), played[:half])
+    person = noise(1, 1.0)
+    assert not through(guard, played[: len(person)] + person, person, played[: len(person)]).any()
+    quiet = np.zeros(2 * DESK_RATE, np.float32)
+    through(guard, quiet, quiet, quiet)
+    assert np.array_equal(through(guard, person, person, quiet[: len(person)]), person)
+
+
 def test_guard_believes_again_once_the_echo_is_held_down_as_before_the_pause() -> None:
     guard, played = proven()
     half = DESK_RATE // 2

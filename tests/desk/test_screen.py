@@ -24,9 +24,11 @@ KEYS = ("1 left", "2 right", "0 auto", "r repeat", "s slower", "w swap", "m mute
 UNSPOILT = "0 1 0"
 
 
-@pytest.fixture(scope="module")
-def terminal(room: Room, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    folder = Path(os.environ.get("TSUYAKU_DESK_PICTURES", tmp_path_factory.mktemp("screen")))
+@pytest.fixture
+def terminal(room: Room, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Terminal]:
+    """What runs in it ends with it."""
+    pictures = os.environ.get("TSUYAKU_DESK_PICTURES")
+    folder = Path(pictures) / request.node.name if pictures else tmp_path
     folder.mkdir(parents=True, exist_ok=True)
     room.echo(60, -12.0)
     with Terminal(room.environment, folder) as made:
