@@ -32,6 +32,7 @@ SETTLING_S = 8.0  # of the voice alone, at the beginning
 PAUSE_S = 1.5
 OVER_S = (0.3, 1.2)  # of the voice, before a person begins to speak over it
 ANSWER_S = (0.3, 0.9)  # after a person, until the voice begins
+FALTER_S = (0.02, 0.25)  # that a loudspeaker which runs dry is silent
 ROUND_S = (0.5, 0.8)  # heard before and after a person's own time, as the canceller is late
 
 
@@ -72,12 +73,20 @@ class Scene:
     _people: list[tuple[int, Samples]] = field(default_factory=list[tuple[int, Samples]])
     _voices: list[tuple[int, Samples]] = field(default_factory=list[tuple[int, Samples]])
     _paths: list[tuple[int, int, float]] = field(default_factory=list[tuple[int, int, float]])
+    _falters: list[int] = field(default_factory=list[int])
 
     def path(self, number: int) -> None:
         """From now on the echo takes the way with this number of `ECHOES`."""
         delay_ms, gain_db = ECHOES[number % len(ECHOES)]
         delay = round((delay_ms + self.rng.uniform(*DEVICES_MS)) * DESK_RATE / 1000)
         self._paths.append((self.length, delay, 10 ** (gain_db / 20)))
+
+    def falter(self, at: int) -> None:
+        """The loudspeaker runs dry there for a moment, and all that follows comes later by it; the canceller is told."""
+        _, delay, gain = self._paths[-1]
+        dry = round(self.rng.uniform(*FALTER_S) * DESK_RATE)
+        self._paths += [(at, delay, 0.0), (at + dry, delay + dry, gain)]
+        self._falters.append(at + dry)
 
     def wait(self, seconds: float) -> None:
         self.length += round(seconds * DESK_RATE)
@@ -118,8 +127,12 @@ class Scene:
         """What the canceller lets through of it, at `SAMPLE_RATE`."""
         heard, played = self.mixed()
         canceller = WebRtc()
-        frames = range(0, self.length - FRAME + 1, FRAME)
-        passed = [canceller.process(heard[at : at + FRAME], played[at : at + FRAME]) for at in frames]
+        moved = {at // FRAME for at in self._falters}
+        passed: list[Samples] = []
+        for number, at in enumerate(range(0, self.length - FRAME + 1, FRAME)):
+            if number in moved:
+                canceller.moved()
+            passed.append(canceller.process(heard[at : at + FRAME], played[at : at + FRAME]))
         return to_engine().process(np.concatenate(passed))
 
 
@@ -180,10 +193,12 @@ def openings(
     detector: SpeechDetector,
     *,
     minutes: float,
+    falters: bool,
     seed: int,
     noise_db: float,
 ) -> list[Opening]:
-    """People and the voice in turn; the echo's path changes every third turn, while nothing is played."""
+    """People and the voice in turn; the echo's path changes every third turn, while nothing is played. `falters`: also
+    in the midst of every answer, as the loudspeaker runs dry."""
     scene = Scene(np.random.default_rng(seed), noise_db)
     rng, turn = scene.rng, 0
     answers: list[tuple[float, float]] = []
@@ -192,7 +207,9 @@ def openings(
             scene.path(turn // TURNS_BEFORE_CHANGE)
         _, ended = scene.say(people[int(rng.integers(len(people)))].sound)
         scene.wait(float(rng.uniform(*ANSWER_S)))
-        _, answered = scene.play(voices[int(rng.integers(len(voices)))])
+        begun, answered = scene.play(voices[int(rng.integers(len(voices)))])
+        if falters:
+            scene.falter(int(rng.uniform(begun, answered)))
         answers.append((ended / DESK_RATE, answered / DESK_RATE + ROUND_S[1]))
         scene.wait(PAUSE_S)
         turn += 1
@@ -200,17 +217,22 @@ def openings(
     return [Opening(begin, level) for begin, level in found if any(start < begin < end for start, end in answers)]
 
 
-def table(known: Understood, changed: Understood, through: Sequence[Opening], minutes: float) -> Table:
+def table(
+    known: Understood, changed: Understood, through: Sequence[Opening], faltering: Sequence[Opening], minutes: float
+) -> Table:
     shown = Table(box=None)
     for title in ("figure", "value"):
         shown.add_column(title)
     shown.add_row("WER alone; over the voice", f"{100 * known.alone:.1f} %; {100 * known.over:.1f} %")
     shown.add_row("the same, where the echo's path changes", f"{100 * changed.alone:.1f} %; {100 * changed.over:.1f} %")
-    levels = ", ".join(f"{opening.level_db:.0f} dB at {opening.at_s:.0f} s" for opening in through)
-    shown.add_row(
-        f"the voice got through, in {minutes:.0f} minutes", f"{len(through)} times" + f" ({levels})" * bool(levels)
-    )
+    shown.add_row(f"the voice got through, in {minutes:.0f} minutes", _times(through))
+    shown.add_row("the same, where the loudspeaker falters in every answer", _times(faltering))
     return shown
+
+
+def _times(openings: Sequence[Opening]) -> str:
+    levels = ", ".join(f"{opening.level_db:.0f} dB at {opening.at_s:.0f} s" for opening in openings)
+    return f"{len(openings)} times" + f" ({levels})" * bool(levels)
 
 
 def _laid(sounds: Sequence[tuple[int, Samples]], length: int) -> Samples:

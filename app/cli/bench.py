@@ -292,8 +292,13 @@ def room(
         simulated.understood(people, voices, recognizer, rounds=rounds, changes=changes, seed=seed, noise_db=noise)
         for changes in (False, True)
     )
-    through = simulated.openings(people, voices, detector(Store()), minutes=minutes, seed=seed, noise_db=noise)
-    Console().print(simulated.table(known, changed, through, minutes))
+    through, faltering = (
+        simulated.openings(
+            people, voices, detector(Store()), minutes=minutes, falters=falters, seed=seed, noise_db=noise
+        )
+        for falters in (False, True)
+    )
+    Console().print(simulated.table(known, changed, through, faltering, minutes))
 
 
 @app.command()

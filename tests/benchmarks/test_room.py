@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from app.desk.sound import DESK_RATE
-from benchmarks.room import DEVICES_MS, ECHOES, Scene
+from benchmarks.room import DEVICES_MS, ECHOES, FALTER_S, Scene
 
 SILENT_DB = -200.0
 
@@ -39,6 +39,18 @@ def test_echo_of_a_way_that_has_ended_is_heard_no_more() -> None:
     scene.path(3)
     scene.wait(0.5)
     assert not np.any(np.abs(scene.mixed()[0]) > 1e-3)
+
+
+def test_loudspeaker_that_falters_is_silent_for_a_moment_and_loses_nothing() -> None:
+    scene = Scene(np.random.default_rng(0), SILENT_DB)
+    scene.path(0)
+    scene.play(np.full(DESK_RATE, 0.5, np.float32))
+    scene.falter(DESK_RATE // 2)
+    scene.wait(0.5)
+    echo = np.flatnonzero(np.abs(scene.mixed()[0]) > 1e-3)
+    assert len(echo) == DESK_RATE
+    dry_s = (echo[-1] - echo[0] + 1 - DESK_RATE) / DESK_RATE
+    assert FALTER_S[0] <= dry_s <= FALTER_S[1]
 
 
 def test_person_over_the_voice_begins_after_it_and_both_are_whole() -> None:
