@@ -82,7 +82,7 @@ class Scene:
         self._paths.append((self.length, delay, 10 ** (gain_db / 20)))
 
     def falter(self, at: int) -> None:
-        """The loudspeaker runs dry there for a moment, and all that follows comes later by it; the canceller is told."""
+        """The loudspeaker runs dry there; all that follows comes later by as much, and the canceller is told."""
         _, delay, gain = self._paths[-1]
         dry = round(self.rng.uniform(*FALTER_S) * DESK_RATE)
         self._paths += [(at, delay, 0.0), (at + dry, delay + dry, gain)]
