@@ -81,15 +81,13 @@ _NOTHING = ("", "")
 
 
 def _sentence_before(request: TranslationRequest) -> tuple[str, str]:
-    """The earlier clauses of the sentence to which the request's belongs, and how they read."""
-    earlier: list[tuple[str, str]] = []
-    room = LONGEST_SENTENCE - len(request.source)
-    for source, target in reversed(request.context):
-        room -= len(source)
-        if room < 0 or not target.strip() or source.rstrip()[-1:] in _STOPS or UNSPACED.search(source + target):
-            break
-        earlier.insert(0, (source.strip() + " ", target.strip() + " "))
-    return "".join(source for source, _ in earlier), "".join(target for _, target in earlier)
+    """The clause before, where the request's goes on with its sentence, and how it reads. One: what was committed of
+    earlier ones binds the decoder to words that it would not choose."""
+    source, target = request.context[-1] if request.context else _NOTHING
+    too_long = len(source) + len(request.source) > LONGEST_SENTENCE
+    if too_long or not target.strip() or source.rstrip()[-1:] in _STOPS or UNSPACED.search(source + target):
+        return _NOTHING
+    return source.strip() + " ", target.strip() + " "
 
 
 def _continue(translator: MarianTranslator, text: str, committed: str, before: tuple[str, str]) -> TargetText:

@@ -10,7 +10,7 @@ from pipeline.words import TimedWord, is_stop
 
 @dataclass(frozen=True, slots=True)
 class SegmentConfig:
-    comma_after: int = 14
+    comma_after: int = 8
     """words, after which a comma, colon or semicolon ends a clause"""
     lull_after: int = 12
     """words, after which a lull ends a clause"""
