@@ -116,8 +116,8 @@ class Loudspeaker(_Stream):
         self.played = Ring(round(RING_S * DESK_RATE))
         self.ahead_s = 0.03
         self.underruns = 0
-        self._torn = True
-        """nothing has waited in the ring since something did"""
+        self._dry = True
+        """nothing waited in the ring when it was last looked at"""
         self._rate_now = DESK_RATE
         self._converter = Converter(DESK_RATE, DESK_RATE)
         self._rest = np.zeros(0, np.float32)
@@ -133,12 +133,11 @@ class Loudspeaker(_Stream):
             self.underruns += 1
         while len(self._rest) < frames:
             wanted = self.ring.read(FRAME)
-            if len(wanted):
-                self._torn = False
-            else:
+            was_dry, self._dry = self._dry, not len(wanted)
+            if self._dry:
                 wanted = np.zeros(FRAME, np.float32)
-                if not self._torn:
-                    self._torn, self.ahead_s = True, min(MOST_AHEAD_S, self.ahead_s + FRAME_S)
+            if self._dry and not was_dry:
+                self.ahead_s = min(MOST_AHEAD_S, self.ahead_s + FRAME_S)
             self.played.write(wanted)
             self._rest = np.concatenate([self._rest, self._converter.process(wanted)])
         data[:, 0] = self._rest[:frames]

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import numpy as np
@@ -21,11 +22,11 @@ from app.desk.echo import Passing
 from app.desk.health import Health, Notice
 from app.desk.loop import LATE_S, Ear, Mouth, SoundLoop
 from app.desk.player import Piece, Player
-from app.desk.ports import refused
+from app.desk.ports import Loudspeaker, refused
 from app.desk.record import Record
 from app.desk.ring import Ring
 from app.desk.screen import latency, meter
-from app.desk.sound import DESK_RATE, FRAME, SILENCE
+from app.desk.sound import DESK_RATE, FRAME, FRAME_S, SILENCE
 from app.engines import EngineConfig, build
 from app.formats import DOCUMENTS
 from models.errors import InputError, UnavailableError
@@ -321,6 +322,22 @@ def test_loudspeaker_that_ran_dry_has_moved_its_echo() -> None:
     mouth.port.underruns += 1
     assert mouth.moved()
     assert not mouth.moved()
+
+
+def test_voice_is_handed_over_further_ahead_after_each_tear() -> None:
+    speaker = Loudspeaker(DEVICES[0])
+    data = np.zeros((FRAME, 1), np.float32)
+
+    def plays() -> float:
+        speaker._speak(data, FRAME, None, SimpleNamespace(output_underflow=False))  # pyright: ignore[reportPrivateUsage]
+        return speaker.ahead_s
+
+    before = plays()
+    assert plays() == before, "nothing was handed over yet"
+    for torn in range(1, 3):
+        speaker.ring.write(LOUD)
+        plays()
+        assert plays() == plays() == pytest.approx(before + torn * FRAME_S)
 
 
 class Broken(Passing):
