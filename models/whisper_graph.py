@@ -5,9 +5,9 @@
 
 The decoder takes any number of tokens at once: a prompt of thirty costs little more than one token.
 
-Linear layers multiply in 8 bits. In the encoder each row of activations is scaled by itself, since a few frames are far
-louder than the rest, and weights use seven bits, scaled per output: x86 without VNNI adds two products in 16 bits and
-would saturate. In the decoder, which mostly sees one token and waits for memory, both are scaled by blocks of 32.
+Linear layers multiply in 8 bits. Each row of activations is scaled by itself, since a few frames are far louder than
+the rest, and weights use seven bits, scaled per output: x86 without VNNI adds two products in 16 bits and would
+saturate. Between layers activations are (rows, width), the frames or tokens of all texts one below the other.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from models.whisper_weights import WhisperWeights
 OPSET = 17
 IR_VERSION = 9
 EPSILON = 1e-5  # of layer normalisation
-BLOCK = 32  # inputs that share a scale in the decoder
+MIDDLE = np.array(128, np.uint8)  # what stands for zero
 SMALLEST = 1e-12  # scale, of weights that are all zero
 
 
@@ -33,10 +33,14 @@ SMALLEST = 1e-12  # scale, of weights that are all zero
 class _Graph:
     weights: WhisperWeights
     heads: int
-    by_block: bool
-    """scales are those of blocks, else of rows"""
+    by_head: str = ""
+    """(b, n, heads, width of a head), a shape: that of b texts of n rows"""
     nodes: list[Any] = field(default_factory=list[Any])
     constants: dict[str, NDArray[Any]] = field(default_factory=dict[str, "NDArray[Any]"])
+
+    @property
+    def width(self) -> int:
+        return len(self.weights.arrays["decoder/layer_norm/gamma"])
 
     def node(self, op: str, *inputs: str, **attributes: Any) -> str:
         return self.split(op, *inputs, outputs=1, **attributes)[0]
@@ -68,37 +72,21 @@ class _Graph:
     def product(self, x: str, name: str) -> str:
         """x · weightᵀ."""
         weight = self.weights.floats(name)
-        return self._product_by_block(x, name, weight) if self.by_block else self._product_by_row(x, name, weight)
-
-    def _product_by_block(self, x: str, name: str, weight: NDArray[np.float32]) -> str:
-        outputs, inputs = weight.shape
-        blocks = weight.reshape(outputs, inputs // BLOCK, BLOCK)
-        scales = np.maximum(np.abs(blocks).max(axis=-1) / 127, SMALLEST).astype(np.float32)
-        levels = np.rint(blocks / scales[..., np.newaxis] + 128).astype(np.uint8)
-        return self.node(
-            "MatMulNBits",
-            x,
-            self.constant(f"{name}/uint8", levels),
-            self.constant(f"{name}/scale", scales),
-            domain="com.microsoft",
-            N=outputs,
-            K=inputs,
-            bits=8,
-            block_size=BLOCK,
-            accuracy_level=4,
-        )
-
-    def _product_by_row(self, x: str, name: str, weight: NDArray[np.float32]) -> str:
         scales = np.maximum(np.abs(weight).max(axis=1) / 63, SMALLEST).astype(np.float32)
-        weight8 = np.rint(weight / scales[:, np.newaxis]).astype(np.int8)
-        loudest = self.node("ReduceMax", self.node("Abs", x), axes=[-1], keepdims=1)
-        rows = self.node("Div", self.node("Max", loudest, self.scalar(1e-6)), self.scalar(127.0))
-        levels = self.node("Add", self.node("Round", self.node("Div", x, rows)), self.scalar(128.0))
-        x8 = self.node("Cast", levels, to=TensorProto.UINT8)
-        middle = self.constant("uint8_middle", np.array(128, np.uint8))
-        weights = self.constant(f"{name}/int8", np.ascontiguousarray(weight8.T))
-        product = self.node("Cast", self.node("MatMulInteger", x8, weights, middle), to=TensorProto.FLOAT)
-        return self.node("Mul", self.node("Mul", product, rows), self.constant(f"{name}/scale", scales))
+        levels = np.rint(weight / scales[:, np.newaxis]).astype(np.int8)
+        # Of a row of zeros: it is divided by zero, and multiplied by it again.
+        rows = self.node("Div", self.node("ReduceMax", self.node("Abs", x), axes=[-1], keepdims=0), self.scalar(127.0))
+        middle = self.constant("middle", MIDDLE)
+        product = self.node(
+            "MatMulIntegerToFloat",
+            self.node("QuantizeLinear", x, rows, self.node("Expand", middle, self.node("Shape", rows)), axis=0),
+            self.constant(f"{name}/int8", np.ascontiguousarray(levels.T)),
+            self.scalar(1.0),
+            self.constant(f"{name}/scale", scales),
+            middle,
+            domain="com.microsoft",
+        )
+        return self.node("Mul", product, self.node("Unsqueeze", rows, self.numbers(1)))
 
     def gelu(self, x: str) -> str:
         return self.node("Gelu", x, domain="com.microsoft")
@@ -107,23 +95,21 @@ class _Graph:
         inner = self.gelu(self.linear(self.normalized(x, f"{name}/layer_norm"), f"{name}/linear_0"))
         return self.node("Add", x, self.linear(inner, f"{name}/linear_1"))
 
-    def by_head(self, x: str, *, transposed: bool = False) -> str:
-        """(b, n, width) to (b, heads, n, width of a head), or with the last two swapped."""
-        split = self.node("Reshape", x, self.numbers(0, 0, self.heads, -1))
+    def apart(self, x: str, *, transposed: bool = False) -> str:
+        """(b · n, width) to (b, heads, n, width of a head), or with the last two swapped."""
+        split = self.node("Reshape", x, self.by_head)
         return self.node("Transpose", split, perm=[0, 2, 3, 1] if transposed else [0, 2, 1, 3])
 
     def attended(self, scores: str, values: str) -> str:
-        """(b, heads, n, m) and (b, heads, m, width of a head) to (b, n, width)."""
+        """(b, heads, n, m) and (b, heads, m, width of a head) to (b · n, width)."""
         mixed = self.node("MatMul", self.node("Softmax", scores, axis=-1), values)
-        return self.node("Reshape", self.node("Transpose", mixed, perm=[0, 2, 1, 3]), self.numbers(0, 0, -1))
+        return self.node("Reshape", self.node("Transpose", mixed, perm=[0, 2, 1, 3]), self.numbers(-1, self.width))
 
-    def thirds(self, x: str) -> list[str]:
-        width = self.weights.arrays["decoder/layer_norm/gamma"].shape[0]
-        return self.split("Split", x, self.numbers(width, width, width), outputs=3, axis=-1)
+    def parts(self, x: str, count: int) -> list[str]:
+        return self.split("Split", x, self.numbers(*[self.width] * count), outputs=count, axis=-1)
 
     def scaled(self, x: str) -> str:
-        width = self.weights.arrays["decoder/layer_norm/gamma"].shape[0] // self.heads
-        return self.node("Mul", x, self.scalar(width**-0.5))
+        return self.node("Mul", x, self.scalar((self.width // self.heads) ** -0.5))
 
     def made(self, inputs: Sequence[Any], outputs: Sequence[str]) -> bytes:
         graph = helper.make_graph(
@@ -143,32 +129,33 @@ class _Graph:
 def encoder(weights: WhisperWeights) -> bytes:
     """`features` (mels, frames) in; of each decoder layer `keys_i` (1, heads, width, frames / 2) and `values_i`
     (1, heads, frames / 2, width) out."""
-    g = _Graph(weights, weights.heads("encoder"), by_block=False)
+    g = _Graph(weights, weights.heads("encoder"))
+    g.by_head = g.numbers(1, -1, g.heads, g.width // g.heads)
     x = g.node("Unsqueeze", "features", g.numbers(0))
     for name, stride in (("encoder/conv1", 1), ("encoder/conv2", 2)):
         weight = g.constant(f"{name}/weight", weights.floats(f"{name}/weight"))
         bias = g.constant(f"{name}/bias", weights.floats(f"{name}/bias"))
         x = g.gelu(g.node("Conv", x, weight, bias, kernel_shape=[3], pads=[1, 1], strides=[stride]))
-    x = g.node("Transpose", x, perm=[0, 2, 1])
+    x = g.node("Transpose", g.node("Squeeze", x, g.numbers(0)), perm=[1, 0])
     positions = g.constant("positions", weights.floats("encoder/position_encodings/encodings"))
-    length = g.node("Shape", x, start=1, end=2)
+    length = g.node("Shape", x, start=0, end=1)
     x = g.node("Add", x, g.node("Slice", positions, g.numbers(0), length, g.numbers(0)))
     for layer in range(weights.layers("encoder")):
         name = f"encoder/layer_{layer}"
         attention = f"{name}/self_attention"
-        queries, keys, values = g.thirds(g.linear(g.normalized(x, f"{attention}/layer_norm"), f"{attention}/linear_0"))
-        scores = g.node("MatMul", g.by_head(g.scaled(queries)), g.by_head(keys, transposed=True))
-        x = g.node("Add", x, g.linear(g.attended(scores, g.by_head(values)), f"{attention}/linear_1"))
+        all_three = g.linear(g.normalized(x, f"{attention}/layer_norm"), f"{attention}/linear_0")
+        queries, keys, values = g.parts(all_three, 3)
+        scores = g.node("MatMul", g.apart(g.scaled(queries)), g.apart(keys, transposed=True))
+        x = g.node("Add", x, g.linear(g.attended(scores, g.apart(values)), f"{attention}/linear_1"))
         x = g.feed_forward(x, f"{name}/ffn")
     x = g.normalized(x, "encoder/layer_norm")
     outputs: list[str] = []
     g.heads = weights.heads("decoder")
+    g.by_head = g.numbers(1, -1, g.heads, g.width // g.heads)
     for layer in range(weights.layers("decoder")):
-        both = g.linear(x, f"decoder/layer_{layer}/attention/linear_1")
-        width = weights.arrays["decoder/layer_norm/gamma"].shape[0]
-        keys, values = g.split("Split", both, g.numbers(width, width), outputs=2, axis=-1)
-        g.rename(g.by_head(keys, transposed=True), f"keys_{layer}")
-        g.rename(g.by_head(values), f"values_{layer}")
+        keys, values = g.parts(g.linear(x, f"decoder/layer_{layer}/attention/linear_1"), 2)
+        g.rename(g.apart(keys, transposed=True), f"keys_{layer}")
+        g.rename(g.apart(values), f"values_{layer}")
         outputs += [f"keys_{layer}", f"values_{layer}"]
     mels = weights.arrays["encoder/conv1/weight"].shape[1]
     return g.made([helper.make_tensor_value_info("features", TensorProto.FLOAT, [mels, "frames"])], outputs)
@@ -180,8 +167,10 @@ def decoder(weights: WhisperWeights) -> bytes:
     `attention` (b, alignment heads, n, frames) before its softmax, and `new_keys_i`, `new_values_i`
     (b, heads, before + n, width) out."""
     heads = weights.heads("decoder")
-    width = weights.arrays["decoder/layer_norm/gamma"].shape[0]
-    g = _Graph(weights, heads, by_block=True)
+    g = _Graph(weights, heads)
+    width = g.width
+    texts = g.node("Shape", "tokens")
+    g.by_head = g.node("Concat", texts, g.numbers(heads, width // heads), axis=0)
     # Embeddings are looked up as they are stored, in half the bytes.
     g.constant("embeddings", weights.arrays["decoder/embeddings/weight"].astype(np.float16))
     x = g.node("Cast", g.node("Gather", "embeddings", "tokens"), to=TensorProto.FLOAT)
@@ -189,6 +178,7 @@ def decoder(weights: WhisperWeights) -> bytes:
     before = g.node("Shape", "past_keys_0", start=2, end=3)
     positions = g.constant("positions", weights.floats("decoder/position_encodings/encodings"))
     x = g.node("Add", x, g.node("Slice", positions, before, g.node("Add", before, count), g.numbers(0)))
+    x = g.node("Reshape", x, g.numbers(-1, width))
     mask = _causal(g, before, count)
     followed: list[str] = []
     outputs = ["logits", "attention"]
@@ -199,15 +189,15 @@ def decoder(weights: WhisperWeights) -> bytes:
     for layer in range(weights.layers("decoder")):
         name = f"decoder/layer_{layer}"
         own = f"{name}/self_attention"
-        queries, keys, values = g.thirds(g.linear(g.normalized(x, f"{own}/layer_norm"), f"{own}/linear_0"))
-        all_keys = g.node("Concat", f"past_keys_{layer}", g.by_head(keys), axis=2)
-        all_values = g.node("Concat", f"past_values_{layer}", g.by_head(values), axis=2)
+        queries, keys, values = g.parts(g.linear(g.normalized(x, f"{own}/layer_norm"), f"{own}/linear_0"), 3)
+        all_keys = g.node("Concat", f"past_keys_{layer}", g.apart(keys), axis=2)
+        all_values = g.node("Concat", f"past_values_{layer}", g.apart(values), axis=2)
         g.rename(all_keys, f"new_keys_{layer}")
         g.rename(all_values, f"new_values_{layer}")
-        scores = g.node("MatMul", g.by_head(g.scaled(queries)), g.node("Transpose", all_keys, perm=[0, 1, 3, 2]))
+        scores = g.node("MatMul", g.apart(g.scaled(queries)), g.node("Transpose", all_keys, perm=[0, 1, 3, 2]))
         x = g.node("Add", x, g.linear(g.attended(g.node("Add", scores, mask), all_values), f"{own}/linear_1"))
         cross = f"{name}/attention"
-        queries = g.by_head(g.scaled(g.linear(g.normalized(x, f"{cross}/layer_norm"), f"{cross}/linear_0")))
+        queries = g.apart(g.scaled(g.linear(g.normalized(x, f"{cross}/layer_norm"), f"{cross}/linear_0")))
         scores = g.node("MatMul", queries, f"keys_{layer}")
         wanted = [head for of, head in weights.config.alignment_heads if of == layer]
         if wanted:
@@ -222,8 +212,13 @@ def decoder(weights: WhisperWeights) -> bytes:
         ):
             inputs.append(helper.make_tensor_value_info(f"{prefix}_{layer}", TensorProto.FLOAT, shape))
         outputs += [f"new_keys_{layer}", f"new_values_{layer}"]
-    x = g.normalized(g.node("Gather", x, "rows", axis=1), "decoder/layer_norm")
-    g.rename(g.product(x, "decoder/embeddings/weight"), "logits")
+    vocabulary = len(weights.arrays["decoder/embeddings/weight"])
+    by_text = g.node("Reshape", x, g.node("Concat", texts, g.numbers(width), axis=0))
+    last = g.node("Reshape", g.node("Gather", by_text, "rows", axis=1), g.numbers(-1, width))
+    logits = g.product(g.normalized(last, "decoder/layer_norm"), "decoder/embeddings/weight")
+    count_of_texts = g.node("Shape", "tokens", start=0, end=1)
+    shape_of_logits = g.node("Concat", count_of_texts, g.numbers(-1, vocabulary), axis=0)
+    g.rename(g.node("Reshape", logits, shape_of_logits), "logits")
     g.rename(g.node("Concat", *followed, axis=1), "attention")
     return g.made(inputs, outputs)
 

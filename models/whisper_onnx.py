@@ -27,7 +27,8 @@ MARKS = ",.?!:;、。，？！،؟।"
 MARK_BONUS = 0.9  # in log odds, where text is gone on from: what is committed has fewer marks than Whisper would write,
 # and a decoder goes on in the manner in which its text began
 BEAM_SIZE = 5  # as faster-whisper's; most of the time the decoder is sure, and one hypothesis is followed
-GRAPH_VERSION = 3  # of what `models.whisper_graph` makes
+DECODER_THREADS = 1  # a second one has too little to do to win any time
+GRAPH_VERSION = 4  # of what `models.whisper_graph` makes
 
 Floats = NDArray[np.float32]
 Encoded = dict[str, Floats]
@@ -54,7 +55,7 @@ class OnnxRuntime:
         self.mels = weights.arrays["encoder/conv1/weight"].shape[1]
         self.multilingual = weights.arrays["decoder/embeddings/weight"].shape[0] >= MULTILINGUAL_VOCABULARY
         self._encoder = _session(path, "encoder", weights, threads)
-        self._decoder = _session(path, "decoder", weights, threads)
+        self._decoder = _session(path, "decoder", weights, DECODER_THREADS)
         heads, width = weights.heads("decoder"), weights.arrays["decoder/layer_norm/gamma"].shape[0]
         nothing = np.zeros((1, heads, 0, width // heads), np.float32)
         names = [f"{kind}_{layer}" for layer in range(weights.layers("decoder")) for kind in ("keys", "values")]
