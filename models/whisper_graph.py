@@ -74,19 +74,20 @@ class _Graph:
         weight = self.weights.floats(name)
         scales = np.maximum(np.abs(weight).max(axis=1) / 63, SMALLEST).astype(np.float32)
         levels = np.rint(weight / scales[:, np.newaxis]).astype(np.int8)
-        # Of a row of zeros: it is divided by zero, and multiplied by it again.
-        rows = self.node("Div", self.node("ReduceMax", self.node("Abs", x), axes=[-1], keepdims=0), self.scalar(127.0))
+        loudest = self.node("ReduceMax", self.node("Abs", x), axes=[-1], keepdims=0)
+        # Of each row. That of a row of zeros is 0, by which its product is multiplied again.
+        steps = self.node("Div", loudest, self.scalar(127.0))
         middle = self.constant("middle", MIDDLE)
         product = self.node(
             "MatMulIntegerToFloat",
-            self.node("QuantizeLinear", x, rows, self.node("Expand", middle, self.node("Shape", rows)), axis=0),
+            self.node("QuantizeLinear", x, steps, self.node("Expand", middle, self.node("Shape", steps)), axis=0),
             self.constant(f"{name}/int8", np.ascontiguousarray(levels.T)),
             self.scalar(1.0),
             self.constant(f"{name}/scale", scales),
             middle,
             domain="com.microsoft",
         )
-        return self.node("Mul", product, self.node("Unsqueeze", rows, self.numbers(1)))
+        return self.node("Mul", product, self.node("Unsqueeze", steps, self.numbers(1)))
 
     def gelu(self, x: str) -> str:
         return self.node("Gelu", x, domain="com.microsoft")

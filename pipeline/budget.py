@@ -36,7 +36,7 @@ class StepControl:
     modest_s: float = 6.0
     """heard at most, where they are not"""
     shortest_s: float = 4.0
-    share: float = 0.4
+    share: float = 0.35
     _narrowest_s: float = field(init=False)
     _pace: float = field(init=False, default=0.0)
     """s that a pass takes for each second that it hears, a moving average"""
