@@ -6,6 +6,7 @@ waits. Nothing here blocks the one who feeds it.
 
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections import deque
@@ -131,6 +132,11 @@ def library() -> Any:
             "device-missing", "The library PortAudio is missing; install it (on Debian: apt install libportaudio2)."
         ) from error
     return cast("Any", sounddevice)
+
+
+def abandon() -> None:
+    """A device hangs: PortAudio, which `sounddevice` ends together with the process, would wait for it for ever."""
+    atexit.unregister(library()._exit_handler)
 
 
 def available(device: Device = None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 from collections.abc import Mapping
 from functools import lru_cache
@@ -22,12 +23,18 @@ class TextIdentifier:
             ) from error
 
     def __call__(self, text: str, among: tuple[str, ...]) -> Mapping[str, float]:
-        """Probability of each language of `among`; those that py3langid does not know are left out."""
+        """Probability of each language of `among`; those that py3langid does not know are left out. From any thread;
+        the first call loads a model, for half a second."""
         return dict(_identifier(self._langid, among).rank(text)) if text.strip() else {}
+
+
+@lru_cache(maxsize=1)
+def _of_all(langid: Any) -> Any:
+    return langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
 
 
 @lru_cache(maxsize=16)
 def _identifier(langid: Any, among: tuple[str, ...]) -> Any:
-    identifier = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)
+    identifier = copy.copy(_of_all(langid))
     identifier.set_languages([code for code in among if code in set(identifier.labels)])
     return identifier

@@ -173,6 +173,8 @@ class _Job:
         await engines.identify.start()
         quiet = np.zeros(SAMPLE_RATE, np.float32)
         await engines.identify.submit(quiet, deadline=0.0)
+        if engines.identify_text is not None:
+            await asyncio.to_thread(engines.identify_text, "1", self._config.between)
         spoken_by: list[str] = []
         for language in (first, second):
             await engines.recognizer.submit(RecognitionRequest(quiet, language, closed=True), deadline=0.0)

@@ -34,6 +34,7 @@ SLOWER = 0.75
 KEPT_TURNS = 20  # whose sound can be repeated
 SEGMENTS = 1_000_000  # of a channel, at most
 VOICE_BUDGET_MS = 2500.0
+STUCK_S = 5.0  # that nothing of what waits is played: its loudspeaker is gone
 
 
 class Conversation:
@@ -208,22 +209,25 @@ class Conversation:
             self._hold(False)
         self._change()
 
-    async def correct(self, text: str) -> None:
-        """The newest clause was meant as `text`: it is translated and spoken in its place."""
-        row = self.record.last()
-        if row is None or row.key is None or not text.strip():
-            return
-        request = TranslationRequest(text.strip(), row.language, row.target_language, final=True)
+    def correct(self, key: Key, text: str) -> None:
+        """The clause `key` was meant as `text`: it is translated and spoken in its place."""
+        row = next((row for row in self.rows() if row.key == key), None)
+        if row is not None and text.strip():
+            self._start(self._correct(key, row, text.strip()))
+
+    async def _correct(self, key: Key, row: Row, text: str) -> None:
+        request = TranslationRequest(text, row.language, row.target_language, final=True)
         try:
             answer = await self.engines.translator.translate(request, deadline=time.monotonic() + 1, key=None)
         except TsuyakuError as error:
             self._noticed(Notice(error.code, error.message))
             return
-        self._mouth(row.target_language).player.stop(_number(row.key))
-        self.record.correct(row.key, text.strip(), answer.text)
-        self._sound[_number(row.key)] = []
+        number = _number(key)
+        self._mouth(row.target_language).player.stop(number)
+        self.record.correct(key, text, answer.text)
+        self._sound[number] = []
         self._change()
-        await self._speak(row.target_language, answer.text, _number(row.key), 1.0)
+        await self._speak(row.target_language, answer.text, number, 1.0)
 
     def undo(self) -> None:
         """Take the newest clause back: it is not spoken, shown or saved."""
@@ -352,7 +356,12 @@ class Conversation:
         self._hold(False)
         if self._failure is not None:
             return  # nothing is played any more
-        while any(mouth.player.waiting_s for mouth in self.mouths.values()):  # noqa: ASYNC110 - emptied by a thread
+        before, since = 0.0, time.monotonic()
+        while waiting := sum(mouth.player.waiting_s for mouth in self.mouths.values()):
+            if waiting != before:
+                before, since = waiting, time.monotonic()
+            elif time.monotonic() - since > STUCK_S:
+                return
             await asyncio.sleep(0.05)
         await asyncio.sleep(max((mouth.port.ahead_s for mouth in self.mouths.values()), default=0.0) + 0.2)
 

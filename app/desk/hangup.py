@@ -14,16 +14,19 @@ def on_hangup(finish: Callable[[], object]) -> None:
     to it from then on is lost without an error, and reading from it gives its end at once: nobody waits for a key.
 
     Takes the place of the handler of SIGHUP, which is a plain one: asyncio's would come after that of SIGCONT, which
-    the kernel sends together with it and which makes Textual open the terminal again.
+    the kernel sends together with it. Nothing answers that one any more: Textual would open the terminal again.
     """
     if not hasattr(signal, "SIGHUP"):
         return  # Windows ends the process
     terminals = [stream for stream in STREAMS if os.isatty(stream)]
 
+    def stay_gone(*_: object) -> None: ...
+
     def gone(*_: object) -> None:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in terminals:
             os.dup2(nowhere, stream)
+        signal.signal(signal.SIGCONT, stay_gone)
         finish()
 
     signal.signal(signal.SIGHUP, gone)

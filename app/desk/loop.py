@@ -5,7 +5,8 @@
                      └──▶ what was really played ─▶ canceller
 
 A device that fails is closed, said, and tried again until it is back; meanwhile its ear hears silence, so that the
-clock of the conversation goes on and what was said is finished.
+clock of the conversation goes on and what was said is finished. Another thread asks after the devices, as a sound
+server may take its time to answer.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ class Ear:
 
 
 class SoundLoop:
-    """Runs ears and mouths; `notify` is called on the loop's thread."""
+    """Runs ears and mouths; `notify` is called on the threads of the loop."""
 
     def __init__(self, ears: list[Ear], mouths: list[Mouth], notify: Callable[[Notice], None]) -> None:
         self.ears, self.mouths = ears, mouths
@@ -190,7 +191,10 @@ class SoundLoop:
         self._notify = notify
         self._failed: Callable[[Exception], None] = lambda error: None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sound", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, args=(work,), name=name, daemon=True)
+            for name, work in (("sound", self._carry), ("devices", self._watch))
+        ]
         ports: list[InputPort | OutputPort] = [*{id(e.port): e.port for e in ears}.values()]
         ports += [mouth.port for mouth in mouths]
         self._ports = {id(port): _Watched(port) for port in ports}
@@ -202,23 +206,25 @@ class SoundLoop:
         return sum(ring.overruns for ear in self.ears for ring in ear.port.rings)
 
     def start(self, failed: Callable[[Exception], None]) -> None:
-        """Open all devices. Raises the `TsuyakuError` of the first that cannot be opened. `failed` is called on the
-        loop's thread if that ends of itself: nobody is heard any more."""
+        """Open all devices. Raises the `TsuyakuError` of the first that cannot be opened. `failed` is called on a
+        thread of the loop that ends of itself: nobody is heard any more."""
         self._failed = failed
         for watched in self._ports.values():
             watched.port.open()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(5)
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(CLOSING_S)
         for watched in self._ports.values():
             watched.port.close(CLOSING_S)  # PortAudio is torn down when the process ends, with no stream left
 
-    def _run(self) -> None:
+    def _run(self, work: Callable[[], None]) -> None:
         try:
-            self._carry()
+            work()
         except Exception as error:
             self._failed(error)
 
@@ -228,7 +234,7 @@ class SoundLoop:
             for mouth in self.mouths:
                 mouth.fill()
             self._hear()
-            self._watch()
+            self._tell_overruns()
             self.cpu_s += time.thread_time() - begin
 
     def _hear(self) -> None:
@@ -257,32 +263,30 @@ class SoundLoop:
                 if ear is [e for e in self.ears if e.port is ear.port][-1]:
                     watched.silent_until += due * FRAME_S
 
-    def _watch(self) -> None:
-        now = time.monotonic()
+    def _tell_overruns(self) -> None:
         if self.overruns > self._overruns:
             self._overruns = self.overruns
             self._notify(Notice("overrun", f"Sound came faster than it could be taken: {self._overruns} samples lost."))
-        for watched in self._ports.values():
-            watched.watch(now, self._notify)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(RETRY_S):
+            for watched in self._ports.values():
+                watched.look(self._notify)
 
 
 class _Watched:
-    """A device and whether it is there."""
+    """A device and whether it is there: looked at on one thread, read on another."""
 
     def __init__(self, port: InputPort | OutputPort) -> None:
         self.port = port
         self.gone_since: float | None = None
         self.silent_until = 0.0
-        self._next = 0.0
         self._said = ""
 
-    def watch(self, now: float, notify: Callable[[Notice], None]) -> None:
-        if now < self._next:
-            return
-        self._next = now + RETRY_S
+    def look(self, notify: Callable[[Notice], None]) -> None:
         if self.gone_since is None:
             if not self.port.alive():
-                self.gone_since = self.silent_until = now
+                self.silent_until = self.gone_since = time.monotonic()
                 self.port.close()
                 self._said = ""
                 notify(Notice("device-gone", f"{self.port.name} is gone; waiting until it is back."))

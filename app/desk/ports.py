@@ -14,7 +14,7 @@ from app.desk.devices import Device, direct, present
 from app.desk.loop import GONE_S, RING_S
 from app.desk.ring import Ring
 from app.desk.sound import DESK_RATE, FRAME, FRAME_S, Converter
-from app.play import library
+from app.play import abandon, library
 from models.errors import TsuyakuError, UnavailableError
 from models.protocols import Samples
 
@@ -51,6 +51,8 @@ class _Stream:
             closer = threading.Thread(target=_closed, args=(stream,), daemon=True)  # a dead device may hang here
             closer.start()
             closer.join(wait_s)
+            if wait_s and closer.is_alive():
+                abandon()
 
     def _start(self, kind: str, channels: int, callback: Callable[..., None]) -> int:
         """Returns the rate that the device runs at."""

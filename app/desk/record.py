@@ -45,7 +45,8 @@ class Record:
         self._channels = [_Channel() for _ in range(channels)]
         self._undone: set[Key] = set()
         self._typed: dict[Key, tuple[str, str]] = {}
-        self._done: list[tuple[str, Key]] = []
+        self._corrections: dict[Key, Key] = {}
+        """the clause that was the newest when one was corrected, and that one"""
 
     def other(self, language: str) -> str:
         return self._between[1] if language == self._between[0] else self._between[0]
@@ -70,18 +71,20 @@ class Record:
     def correct(self, key: Key, source: str, target: str) -> None:
         """What was meant, typed by hand."""
         self._typed[key] = (source, target)
-        self._done.append(("typed", key))
+        newest = self.last()
+        self._corrections[newest.key if newest and newest.key else key] = key
 
     def undo(self) -> Key | None:
         """Take back the last correction where it is the newest thing, else the newest clause; which one it was."""
         newest = self.last()
         if newest is None or newest.key is None:
             return None
-        if newest.key in self._typed:
-            del self._typed[newest.key]
-        else:
+        corrected = self._corrections.pop(newest.key, None)
+        if corrected is None:
             self._undone.add(newest.key)
-        return newest.key
+            return newest.key
+        self._typed.pop(corrected, None)
+        return corrected
 
     def transcript(self) -> Transcript:
         return _Finished(self)

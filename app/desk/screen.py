@@ -19,7 +19,7 @@ from textual.widgets import Input, Static
 
 from app.desk.conversation import VOICE_BUDGET_MS, Conversation
 from app.desk.hangup import on_hangup
-from app.desk.record import Row
+from app.desk.record import Key, Row
 from app.desk.set_up import Desk
 
 REFRESH_HZ = 8
@@ -46,7 +46,7 @@ async def show(desk: Desk) -> None:
     screen = Screen(desk)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, screen.stop)
-    on_hangup(lambda: loop.call_soon_threadsafe(screen.stop))
+    on_hangup(lambda: loop.call_soon_threadsafe(screen.hang_up))
     await screen.run_async()
     if screen.failure is not None:
         raise screen.failure
@@ -87,6 +87,8 @@ class Screen(App[None]):
         self._conversation = desk.conversation
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._correcting: Key | None = None
+        """the clause that is being typed anew; others may be said meanwhile"""
         self.failure: BaseException | None = None
 
     def compose(self) -> ComposeResult:
@@ -118,6 +120,12 @@ class Screen(App[None]):
         self._stopping = True
         self._conversation.hush()
         self._conversation.finish()
+
+    def hang_up(self) -> None:
+        """The terminal is gone: whoever reads its keys would be told so again and again."""
+        if self._driver is not None:
+            self._driver.disable_input()
+        self.stop()
 
     def _refresh(self) -> None:
         conversation = self._conversation
@@ -158,6 +166,7 @@ class Screen(App[None]):
         row = self._conversation.record.last()
         if row is None:
             return
+        self._correcting = row.key
         typing = self.query_one("#typing", Input)
         typing.value = row.source
         typing.display = True
@@ -168,9 +177,10 @@ class Screen(App[None]):
         typing.display = False
         self.set_focus(None)
 
-    async def on_input_submitted(self, event: Input.Submitted) -> None:
+    def on_input_submitted(self, event: Input.Submitted) -> None:
         self.action_leave()
-        await self._conversation.correct(event.value)
+        if self._correcting is not None:
+            self._conversation.correct(self._correcting, event.value)
 
 
 class Columns:

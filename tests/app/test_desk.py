@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -30,8 +32,9 @@ from app.desk.sound import DESK_RATE, FRAME, FRAME_S, SILENCE
 from app.engines import EngineConfig, build
 from app.formats import DOCUMENTS
 from models.errors import InputError, UnavailableError
-from models.protocols import Samples
+from models.protocols import Samples, TranslationRequest
 from pipeline.config import SessionConfig
+from pipeline.engines import Translated, TranslationEngine
 from pipeline.events import Translation, Voice, Words
 
 LOUD = np.full(FRAME, 0.5, np.float32)
@@ -211,6 +214,53 @@ def test_correction_replaces_a_clause_and_undo_takes_back_first_it_then_the_clau
     assert record.rows() == []
 
 
+def two_clauses(record: Record) -> None:
+    record.add(0, words("en", " Hello.", "", 900))
+    record.add(0, translation("Olá.", final=True))
+    record.add(0, words("en", " Thanks.", "", 1800))
+    later = translation("Obrigado.", final=True)
+    record.add(0, msgspec.structs.replace(later, segment=1, source_start_ms=900, source_end_ms=1800))
+
+
+def test_undo_takes_back_the_correction_of_an_older_clause_too() -> None:
+    record = Record(("en", "pt"))
+    two_clauses(record)
+    record.correct((0, 0), "Goodbye.", "Adeus.")
+    assert record.undo() == (0, 0)
+    assert record.transcript().text("pt") == "Olá. Obrigado."
+    assert record.undo() == (0, 1)
+    assert record.transcript().text("pt") == "Olá."
+
+
+class Dictionary(TranslationEngine):
+    """Knows one sentence."""
+
+    async def translate(self, request: TranslationRequest, *, deadline: float, key: object) -> Translated:
+        return Translated({"Goodbye.": "Adeus."}[request.source], "dictionary", 0.0, 0.0)
+
+
+async def test_correction_is_of_the_clause_that_was_chosen_and_not_of_one_said_while_it_was_typed() -> None:
+    mouth = Mouth(Speaker())
+    engines = replace(build(EngineConfig()), translator=Dictionary())
+    conversation = Conversation(DeskConfig(("en", "pt")), engines, {"pt": mouth})
+    two_clauses(conversation.record)
+    conversation.correct((0, 0), " Goodbye. ")
+    async with asyncio.timeout(60):
+        while not mouth.player.waiting_s:
+            await asyncio.sleep(0.01)
+    shown = [(row.source, row.target) for row in conversation.rows()]
+    assert shown == [("Goodbye.", "Adeus."), ("Thanks.", "Obrigado.")]
+
+
+async def test_end_does_not_wait_for_a_loudspeaker_that_plays_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.desk.conversation.STUCK_S", 0.1)
+    mouth = Mouth(Speaker())
+    mouth.player.play(Piece(1, LOUD))
+    conversation = Conversation(DeskConfig(("en", "pt")), build(EngineConfig()), {"pt": mouth})
+    async with asyncio.timeout(10):
+        await conversation._drained()
+
+
 @pytest.mark.parametrize("wanted", ["usb", "USB Headset", "1", "headset"])
 def test_device_is_chosen_by_name_number_or_part(wanted: str) -> None:
     assert choose(DEVICES, "microphone", wanted).name == "usb"
@@ -380,6 +430,30 @@ def test_sound_loop_that_ends_of_itself_says_so() -> None:
     assert told.wait(10)
     loop.stop()
     assert isinstance(failures[0], ValueError)
+
+
+class Asleep(SilentPort):
+    """A device of a sound server that does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.answer = threading.Event(), threading.Event()
+
+    def alive(self) -> bool:
+        self.asked.set()
+        return self.answer.wait(10)
+
+
+def test_sound_goes_on_while_a_sound_server_does_not_answer() -> None:
+    port, heard = Asleep(), threading.Event()
+    loop = SoundLoop([Ear(port, 0, lambda samples: heard.set())], [], lambda notice: None)
+    loop.start(lambda error: None)
+    assert port.asked.wait(10)
+    for _ in range(4):
+        port.rings[0].write(LOUD)
+    assert heard.wait(5)
+    port.answer.set()
+    loop.stop()
 
 
 class FailingLoop(SoundLoop):

@@ -83,6 +83,15 @@ class Room:
                 process.kill()
                 process.wait(10)
 
+    def freeze(self) -> None:
+        """The sound server answers nobody and takes no sound."""
+        assert self._server is not None
+        self._server.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._server is not None
+        self._server.send_signal(signal.SIGCONT)
+
     def _breathe(self) -> None:
         """No room is without any sound: noise 70 dB below full scale, as long as the server runs."""
         command = [

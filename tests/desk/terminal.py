@@ -27,6 +27,7 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        print(self.screen())  # pytest shows it where a test failed
         self._tmux("kill-server", check=False)
 
     def run(self, *command: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
@@ -103,6 +104,21 @@ def test_conversation_goes_on_after_the_microphone_returned_and_keeps_what_was_s
 
 def test_chosen_devices_are_remembered(troubles: Troubles) -> None:
     assert troubles.state == {"microphone": "mic", "loudspeaker": "speaker"}
+
+
+def test_command_ends_and_keeps_what_was_said_while_the_sound_server_hangs(
+    room: Room, people: Listener, recordings: dict[str, Recording], tmp_path: Path
+) -> None:
+    one = spoken(recordings, "fleurs_en_4", "sample")[0]
+    with Desk(room, tmp_path) as desk:
+        turn = say(room, people, one.name, one.language, near(one.path))
+        room.freeze()
+        try:
+            desk.process.send_signal(signal.SIGINT)
+            desk.process.wait(40)
+        finally:
+            room.thaw()
+        assert desk.words(turn.began - 0.4)
 
 
 def test_devices_are_listed_by_name(room: Room) -> None:
