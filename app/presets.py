@@ -24,9 +24,9 @@ class Preset:
 PRESETS = {
     "fast": Preset(
         RecogniseConfig(step_s=0.45, longest_s=6.0, keep_s=2.0, sure_above=0.5, sure_guard_s=0.2),
-        Context(6.0, 0.5),
+        Context(3.0, 0.5),
     ),
-    "balanced": Preset(RecogniseConfig(), Context(6.0, 0.5)),
+    "balanced": Preset(RecogniseConfig(), Context(3.0, 0.5)),
     "accurate": Preset(
         RecogniseConfig(step_s=1.0, longest_s=12.0, keep_s=3.0, sure_above=0.9, sure_guard_s=0.5), Context(8.0, 1.0)
     ),

@@ -1,4 +1,5 @@
-"""What a pass of live recognition costs on each of Whisper's runtimes, and how far its words are from full precision.
+"""What a pass of live recognition costs on each of Whisper's runtimes, and how far its words are from those of full
+precision and 30 s of context.
 
 Every piece of a recording is recognised in turn by every runtime, primed with the first half of what was said in it as
 a live pass is; so that what else the machine does falls on all of them alike. And whether two sessions gain where their
@@ -15,22 +16,25 @@ from pathlib import Path
 
 from rich.table import Table
 
+from app.presets import PRESETS
 from benchmarks.alignment import decode
 from benchmarks.extra import require
 from benchmarks.manifest import Recording
 from models.protocols import SAMPLE_RATE, RecognitionRequest, Samples
-from models.whisper import WhisperRecognizer
+from models.whisper import FULL_CONTEXT_SECONDS, Context, WhisperRecognizer
 
 PIECE_S = 5.5  # as long as the live buffer mostly is
 STEP_S = 4.0
-REFERENCE = "CTranslate2, float32, greedy"
-RUNTIMES: dict[str, tuple[str, int | None]] = {
-    "ONNX Runtime, int8, as it is used": ("int8", None),
-    "ONNX Runtime, int8, greedy": ("int8", 1),
-    "CTranslate2, int8, greedy": ("int8_float32", 1),
-    REFERENCE: ("float32", 1),
+LIVE = PRESETS["balanced"].context
+REFERENCE = "CTranslate2, float32, greedy, 30 s"
+RUNTIMES: dict[str, tuple[str, int | None, Context]] = {
+    "ONNX Runtime, int8, as it is used": ("int8", None, LIVE),
+    "ONNX Runtime, int8, greedy": ("int8", 1, LIVE),
+    "CTranslate2, int8, greedy": ("int8_float32", 1, LIVE),
+    "CTranslate2, float32, greedy": ("float32", 1, LIVE),
+    REFERENCE: ("float32", 1, Context(FULL_CONTEXT_SECONDS)),
 }
-"""precision and hypotheses that are followed"""
+"""precision, hypotheses that are followed, and context"""
 
 
 @dataclass(slots=True)
@@ -44,8 +48,8 @@ class Passes:
 
 def measure(recordings: Sequence[Recording], model: Path, threads: int) -> dict[str, Passes]:
     engines = {
-        name: WhisperRecognizer(model, compute_type=precision, threads=threads, beam_size=beams)
-        for name, (precision, beams) in RUNTIMES.items()
+        name: WhisperRecognizer(model, compute_type=precision, threads=threads, beam_size=beams, context=context)
+        for name, (precision, beams, context) in RUNTIMES.items()
     }
     found = {name: Passes() for name in engines}
     for recording in recordings:
@@ -69,7 +73,7 @@ def _pieces(audio: Samples) -> Iterator[Samples]:
 
 def table(found: dict[str, Passes]) -> Table:
     jiwer = require("jiwer")
-    made = Table("runtime", "a pass, median", "CPU", "words unlike float32")
+    made = Table("runtime", "a pass, median", "CPU", "words unlike the last one's")
     for name, passes in found.items():
         pairs = [(a, b) for a, b in zip(found[REFERENCE].words, passes.words, strict=True) if a]
         unlike = jiwer.wer([a for a, _ in pairs], [b for _, b in pairs])

@@ -1,8 +1,9 @@
 """Whisper, given only as much context as the live audio needs.
 
 Whisper pads its input to 30 s (Radford et al. 2022, section 2.2). The encoder takes shorter spectrograms and costs
-less for them, but a decoder that sees too little beyond the speech repeats itself: hence the floor below, the token
-limit that follows the seconds of audio, and one retry with more context and no prompt when a hypothesis loops.
+less for them, but a decoder that sees too little beyond the speech repeats itself: hence the least that a runtime
+takes, the token limit that follows the seconds of audio, and one retry with more context and no prompt when a
+hypothesis loops.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ CTRANSLATE2_BATCH = 4  # sessions that are heard at once; each waits for all of 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """How much the encoder sees: the audio and `padding_s` of silence, at least `floor_s`."""
+    """How much the encoder sees: the audio and `padding_s` of silence, at least `floor_s`, or what a runtime needs."""
 
-    floor_s: float = 6.0
+    floor_s: float = 3.0
     padding_s: float = 1.0
 
     def seconds(self, audio_seconds: float) -> float:
@@ -92,7 +93,7 @@ class WhisperRecognizer:
         return self._recognize([request])[0]
 
     def identify(self, audio: Samples) -> Mapping[str, float]:
-        return self._runtime.identify(self._encode([audio], self._context.seconds(len(audio) / SAMPLE_RATE)))
+        return self._runtime.identify(self._encode([audio], self._seconds([audio])))
 
     def run(self, requests: Sequence[RecognitionRequest | IdentificationRequest]) -> list[Any]:
         """What `models.scheduler` calls: a `Hypothesis` or a probability of each language for each request. Those that
@@ -119,7 +120,7 @@ class WhisperRecognizer:
 
     def _recognize(self, requests: Sequence[RecognitionRequest]) -> list[Hypothesis]:
         """Of requests that are alike."""
-        context_s = max(self._context.seconds(len(request.audio) / SAMPLE_RATE) for request in requests)
+        context_s = self._seconds([request.audio for request in requests])
         decoded = self._decode(requests, context_s, echoes=True)
         found = self._hypotheses(decoded, [number for number, text in enumerate(decoded.texts) if not text.looped])
         more_s = min(FULL_CONTEXT_SECONDS, context_s + RETRY_MORE_S)
@@ -163,6 +164,11 @@ class WhisperRecognizer:
         hotwords, said = self._hotwords(tokenizer, request), request.prompt[-MAX_PROMPT_TOKENS:]
         before = (tokenizer.sot_prev, *hotwords, *said) if hotwords or said else ()
         return Prompt(before, tuple(tokenizer.sot_sequence), tokenizer.no_timestamps, request.prefix)
+
+    def _seconds(self, pieces: Sequence[Samples]) -> float:
+        """Of context, for pieces that are encoded together."""
+        longest_s = max(len(audio) for audio in pieces) / SAMPLE_RATE
+        return max(self._runtime.least_s, self._context.seconds(longest_s))
 
     def _encode(self, pieces: Sequence[Samples], context_s: float) -> Any:
         wanted = round(context_s * FRAMES_PER_SECOND)

@@ -5,6 +5,11 @@
 
 The decoder takes any number of tokens at once: a prompt of thirty costs little more than one token.
 
+Whisper was trained on 30 s, filled with silence, and its encoder keeps something of the speech in the silent frames:
+without them it encodes the rest otherwise (docs/performance.md). Here every tenth of them stands for ten, so that they
+cost a tenth. A frame that stands for n weighs as much in attention as n that are alike: the logarithm of n is added to
+its score.
+
 Linear layers multiply in 8 bits. Each row of activations is scaled by itself, since a few frames are far louder than
 the rest, and weights use seven bits, scaled per output: x86 without VNNI adds two products in 16 bits and would
 saturate. Between layers activations are (rows, width), the frames or tokens of all texts one below the other.
@@ -12,6 +17,7 @@ saturate. Between layers activations are (rows, width), the frames or tokens of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,12 +33,14 @@ IR_VERSION = 9
 EPSILON = 1e-5  # of layer normalisation
 MIDDLE = np.array(128, np.uint8)  # what stands for zero
 SMALLEST = 1e-12  # scale, of weights that are all zero
+SILENT_STEP = 10  # frames that one of the silent ones stands for
+SETTLED = 3  # frames of silence until the convolutions hear nothing else, and one that they hear beyond its end
 
 
 @dataclass(slots=True)
 class _Graph:
     weights: WhisperWeights
-    heads: int
+    heads: int = 1
     by_head: str = ""
     """(b, n, heads, width of a head), a shape: that of b texts of n rows"""
     nodes: list[Any] = field(default_factory=list[Any])
@@ -57,8 +65,21 @@ class _Graph:
     def numbers(self, *values: int) -> str:
         return self.constant(f"ints_{'_'.join(map(str, values))}", np.array(values, np.int64))
 
+    def rows(self, first: int, end: int) -> tuple[str, str, str]:
+        """What `Slice` takes them by."""
+        return self.numbers(first), self.numbers(end), self.numbers(0)
+
+    def repeated(self, value: float, count: str) -> str:
+        filled = numpy_helper.from_array(np.full(1, value, np.float32))
+        return self.node("ConstantOfShape", count, value=filled)
+
     def scalar(self, value: float) -> str:
         return self.constant(f"float_{value}", np.array(value, np.float32))
+
+    def attend(self, heads: int, texts: str) -> None:
+        """From now on by so many heads; `texts` is the shape (b, n)."""
+        self.heads = heads
+        self.by_head = self.node("Concat", texts, self.numbers(heads, self.width // heads), axis=0)
 
     def normalized(self, x: str, name: str) -> str:
         gamma = self.constant(f"{name}/gamma", self.weights.floats(f"{name}/gamma"))
@@ -101,9 +122,10 @@ class _Graph:
         split = self.node("Reshape", x, self.by_head)
         return self.node("Transpose", split, perm=[0, 2, 3, 1] if transposed else [0, 2, 1, 3])
 
-    def attended(self, scores: str, values: str) -> str:
-        """(b, heads, n, m) and (b, heads, m, width of a head) to (b · n, width)."""
-        mixed = self.node("MatMul", self.node("Softmax", scores, axis=-1), values)
+    def attended(self, scores: str, added: str, values: str) -> str:
+        """(b, heads, n, m), what is added to it, and (b, heads, m, width of a head) to (b · n, width)."""
+        shares = self.node("Softmax", self.node("Add", scores, added), axis=-1)
+        mixed = self.node("MatMul", shares, values)
         return self.node("Reshape", self.node("Transpose", mixed, perm=[0, 2, 1, 3]), self.numbers(-1, self.width))
 
     def parts(self, x: str, count: int) -> list[str]:
@@ -128,50 +150,60 @@ class _Graph:
 
 
 def encoder(weights: WhisperWeights) -> bytes:
-    """`features` (mels, frames) in; of each decoder layer `keys_i` (1, heads, width, frames / 2) and `values_i`
-    (1, heads, frames / 2, width) out."""
-    g = _Graph(weights, weights.heads("encoder"))
-    g.by_head = g.numbers(1, -1, g.heads, g.width // g.heads)
-    x = g.node("Unsqueeze", "features", g.numbers(0))
+    """`features` (mels, 2 · n) in; of each decoder layer `keys_i` (1, heads, width, frames) and `values_i`
+    (1, heads, frames, width) out, and `log_counts` (frames,), the logarithm of how many frames each stands for: n of
+    the features and after them those that stand for the silence up to 30 s."""
+    g = _Graph(weights)
+    g.attend(weights.heads("encoder"), g.numbers(1, -1))
+    mels = weights.arrays["encoder/conv1/weight"].shape[1]
+    quietest = g.node("ReduceMin", "features", keepdims=1)
+    silence = g.node("Expand", quietest, g.numbers(mels, 2 * SETTLED))
+    x = g.node("Unsqueeze", g.node("Concat", "features", silence, axis=1), g.numbers(0))
     for name, stride in (("encoder/conv1", 1), ("encoder/conv2", 2)):
         weight = g.constant(f"{name}/weight", weights.floats(f"{name}/weight"))
         bias = g.constant(f"{name}/bias", weights.floats(f"{name}/bias"))
         x = g.gelu(g.node("Conv", x, weight, bias, kernel_shape=[3], pads=[1, 1], strides=[stride]))
     x = g.node("Transpose", g.node("Squeeze", x, g.numbers(0)), perm=[1, 0])
+    heard, silent = g.node("Slice", x, *g.rows(0, -SETTLED)), g.node("Slice", x, *g.rows(-2, -1))
     positions = g.constant("positions", weights.floats("encoder/position_encodings/encodings"))
-    length = g.node("Shape", x, start=0, end=1)
-    x = g.node("Add", x, g.node("Slice", positions, g.numbers(0), length, g.numbers(0)))
+    length = g.node("Shape", heard, start=0, end=1)
+    first, rows = g.node("Add", length, g.numbers(SILENT_STEP // 2)), g.numbers(0)
+    heard = g.node("Add", heard, g.node("Slice", positions, g.numbers(0), length, rows))
+    later = g.node("Slice", positions, first, g.node("Shape", positions, start=0, end=1), rows, g.numbers(SILENT_STEP))
+    x = g.node("Concat", heard, g.node("Add", later, silent), axis=0)
+    count = g.node("Shape", later, start=0, end=1)
+    log_counts = g.node("Concat", g.repeated(0.0, length), g.repeated(math.log(SILENT_STEP), count), axis=0)
     for layer in range(weights.layers("encoder")):
         name = f"encoder/layer_{layer}"
         attention = f"{name}/self_attention"
         all_three = g.linear(g.normalized(x, f"{attention}/layer_norm"), f"{attention}/linear_0")
         queries, keys, values = g.parts(all_three, 3)
         scores = g.node("MatMul", g.apart(g.scaled(queries)), g.apart(keys, transposed=True))
-        x = g.node("Add", x, g.linear(g.attended(scores, g.apart(values)), f"{attention}/linear_1"))
+        mixed = g.attended(scores, log_counts, g.apart(values))
+        x = g.node("Add", x, g.linear(mixed, f"{attention}/linear_1"))
         x = g.feed_forward(x, f"{name}/ffn")
     x = g.normalized(x, "encoder/layer_norm")
-    outputs: list[str] = []
-    g.heads = weights.heads("decoder")
-    g.by_head = g.numbers(1, -1, g.heads, g.width // g.heads)
+    g.rename(log_counts, "log_counts")
+    outputs = ["log_counts"]
+    g.attend(weights.heads("decoder"), g.numbers(1, -1))
     for layer in range(weights.layers("decoder")):
         keys, values = g.parts(g.linear(x, f"decoder/layer_{layer}/attention/linear_1"), 2)
         g.rename(g.apart(keys, transposed=True), f"keys_{layer}")
         g.rename(g.apart(values), f"values_{layer}")
         outputs += [f"keys_{layer}", f"values_{layer}"]
-    mels = weights.arrays["encoder/conv1/weight"].shape[1]
     return g.made([helper.make_tensor_value_info("features", TensorProto.FLOAT, [mels, "frames"])], outputs)
 
 
 def decoder(weights: WhisperWeights) -> bytes:
-    """`tokens` (b, n) of b texts of the same audio and `rows` (r,), which of them to predict after; `keys_i` and
-    `values_i` of the encoder; `past_keys_i`, `past_values_i` (b, heads, before, width) in. `logits` (b, r, vocabulary),
-    `attention` (b, alignment heads, n, frames) before its softmax, and `new_keys_i`, `new_values_i`
+    """`tokens` (b, n) of b texts of the same audio and `rows` (r,), which of them to predict after; `keys_i`,
+    `values_i` and `log_counts` of the encoder; `past_keys_i`, `past_values_i` (b, heads, before, width) in. `logits`
+    (b, r, vocabulary), `attention` (b, alignment heads, n, frames) before its softmax, and `new_keys_i`, `new_values_i`
     (b, heads, before + n, width) out."""
     heads = weights.heads("decoder")
-    g = _Graph(weights, heads)
+    g = _Graph(weights)
     width = g.width
     texts = g.node("Shape", "tokens")
-    g.by_head = g.node("Concat", texts, g.numbers(heads, width // heads), axis=0)
+    g.attend(heads, texts)
     # Embeddings are looked up as they are stored, in half the bytes.
     g.constant("embeddings", weights.arrays["decoder/embeddings/weight"].astype(np.float16))
     x = g.node("Cast", g.node("Gather", "embeddings", "tokens"), to=TensorProto.FLOAT)
@@ -186,6 +218,7 @@ def decoder(weights: WhisperWeights) -> bytes:
     inputs = [
         helper.make_tensor_value_info("tokens", TensorProto.INT64, ["b", "n"]),
         helper.make_tensor_value_info("rows", TensorProto.INT64, ["r"]),
+        helper.make_tensor_value_info("log_counts", TensorProto.FLOAT, ["frames"]),
     ]
     for layer in range(weights.layers("decoder")):
         name = f"decoder/layer_{layer}"
@@ -196,14 +229,14 @@ def decoder(weights: WhisperWeights) -> bytes:
         g.rename(all_keys, f"new_keys_{layer}")
         g.rename(all_values, f"new_values_{layer}")
         scores = g.node("MatMul", g.apart(g.scaled(queries)), g.node("Transpose", all_keys, perm=[0, 1, 3, 2]))
-        x = g.node("Add", x, g.linear(g.attended(g.node("Add", scores, mask), all_values), f"{own}/linear_1"))
+        x = g.node("Add", x, g.linear(g.attended(scores, mask, all_values), f"{own}/linear_1"))
         cross = f"{name}/attention"
         queries = g.apart(g.scaled(g.linear(g.normalized(x, f"{cross}/layer_norm"), f"{cross}/linear_0")))
         scores = g.node("MatMul", queries, f"keys_{layer}")
         wanted = [head for of, head in weights.config.alignment_heads if of == layer]
         if wanted:
             followed.append(g.node("Gather", scores, g.numbers(*wanted), axis=1))
-        x = g.node("Add", x, g.linear(g.attended(scores, f"values_{layer}"), f"{cross}/linear_2"))
+        x = g.node("Add", x, g.linear(g.attended(scores, "log_counts", f"values_{layer}"), f"{cross}/linear_2"))
         x = g.feed_forward(x, f"{name}/ffn")
         for prefix, shape in (
             ("keys", [1, heads, width // heads, "frames"]),

@@ -28,7 +28,7 @@ MARK_BONUS = 0.9  # in log odds, where text is gone on from: what is committed h
 # and a decoder goes on in the manner in which its text began
 BEAM_SIZE = 5  # as faster-whisper's; most of the time the decoder is sure, and one hypothesis is followed
 DECODER_THREADS = 1  # a second one makes a pass a tenth dearer and hardly any shorter
-GRAPH_VERSION = 4  # of what `models.whisper_graph` makes
+GRAPH_VERSION = 5  # of what `models.whisper_graph` makes
 
 Floats = NDArray[np.float32]
 Encoded = dict[str, Floats]
@@ -37,6 +37,8 @@ Encoded = dict[str, Floats]
 
 class OnnxRuntime:
     """Decoding in 8 bits. `path` is a folder with CTranslate2's model.bin; raises `UnavailableError`."""
+
+    least_s = 0.0  # the encoder adds what stands for the silence up to 30 s
 
     def __init__(
         self, path: Path, tokenizer: Any, *, threads: int, beam_size: int = BEAM_SIZE, mark_bonus: float = MARK_BONUS

@@ -87,6 +87,8 @@ class Runtime(Protocol):
 
     mels: int
     """of a spectrogram"""
+    least_s: float
+    """of a spectrogram, speech and silence, without which a decoder repeats itself"""
     multilingual: bool
 
     def encode(self, features: Spectrograms) -> Any: ...
@@ -107,6 +109,8 @@ class Runtime(Protocol):
 
 
 class CTranslate2Runtime:
+    least_s = 6.0
+
     def __init__(self, path: Path, *, compute_type: str, threads: int, device: str, beam_size: int) -> None:
         try:
             whisper: Any = WhisperModel(

@@ -21,6 +21,7 @@ class Scripted:
 
     mels = 80
     multilingual = True
+    least_s = 0.0
 
     def __init__(self) -> None:
         self.texts: list[list[int]] = []
