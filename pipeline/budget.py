@@ -115,7 +115,7 @@ class VoiceControl:
 class BacklogConfig:
     """s of speech that waits to be heard."""
 
-    hurry_s: float = 0.6
+    hurry_s: float = 0.4
     drop_s: float = 8.0
     fastest: float = 1.5
 
