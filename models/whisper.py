@@ -35,6 +35,7 @@ from models.whisper_runtime import (
     Prompt,
     Runtime,
     Span,
+    Spectrograms,
     Task,
 )
 
@@ -171,13 +172,16 @@ class WhisperRecognizer:
         return max(self._runtime.least_s, self._context.seconds(longest_s))
 
     def _encode(self, pieces: Sequence[Samples], context_s: float) -> Any:
+        return self._runtime.encode(self._spectrograms(pieces, context_s))
+
+    def _spectrograms(self, pieces: Sequence[Samples], context_s: float) -> Spectrograms:
         wanted = round(context_s * FRAMES_PER_SECOND)
         padded = np.empty((len(pieces), self._runtime.mels, wanted), np.float32)
         for row, audio in zip(padded, pieces, strict=True):
             features = self._features(audio, padding=0)[:, :wanted]
             row[:] = features.min()
             row[:, : features.shape[1]] = features
-        return self._runtime.encode(padded)
+        return padded
 
     def _decode(self, requests: Sequence[RecognitionRequest], context_s: float, *, echoes: bool) -> _Decoded:
         tokenizer = self._tokenizer(requests[0].language)

@@ -20,7 +20,7 @@ from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Sample
 from models.store import Store
 from models.whisper import FULL_CONTEXT_SECONDS, Context, WhisperRecognizer
 from models.whisper_onnx import OnnxRuntime, _Step  # pyright: ignore[reportPrivateUsage]
-from models.whisper_runtime import CTranslate2Runtime
+from models.whisper_runtime import FRAMES_PER_SECOND, CTranslate2Runtime
 from tests.conftest import Recording
 
 pytestmark = pytest.mark.real
@@ -71,6 +71,23 @@ def test_both_hear_the_same_at_the_same_time(
     assert statistics.median(abs(ours.words[a].end - theirs.words[b].end) for a, b in pairs) <= 0.04
     assert ours.mean_log_probability == pytest.approx(theirs.mean_log_probability, abs=0.1)
     assert ours.no_speech == pytest.approx(theirs.no_speech, abs=0.05)
+
+
+def test_speech_is_encoded_nearly_as_with_all_of_the_silence_that_fills_30_s(
+    onnx: WhisperRecognizer, audio: Samples
+) -> None:
+    """Where nothing stands for the silence that is left out, keys and values of the speech differ by 24 % here."""
+    runtime, spoken = onnx._runtime, len(audio) * FRAMES_PER_SECOND // SAMPLE_RATE // 2  # pyright: ignore[reportPrivateUsage]
+    short, whole = (
+        runtime.encode(onnx._spectrograms([audio], seconds))[0]  # pyright: ignore[reportPrivateUsage]
+        for seconds in (6.5, FULL_CONTEXT_SECONDS)
+    )
+    unlike: list[float] = []
+    for layer in range(6):
+        keys = [encoded[f"keys_{layer}"][..., :spoken] for encoded in (short, whole)]
+        values = [encoded[f"values_{layer}"][:, :, :spoken] for encoded in (short, whole)]
+        unlike += [float(np.linalg.norm(a - b) / np.linalg.norm(b)) for a, b in (keys, values)]
+    assert 0 < np.mean(unlike) < 0.2
 
 
 def test_a_prefix_and_a_prompt_are_gone_on_from(
