@@ -13,10 +13,8 @@ from models.scheduler import Scheduler, Share
 from models.silero import SileroDetector
 from models.store import Store
 from models.text_language import TextIdentifier
-from models.whisper import Context, WhisperRecognizer, follows_several, max_batch
+from models.whisper import Context, WhisperRecognizer, max_batch
 from pipeline.engines import Engines
-
-PATIENT_BEAMS = 5  # as faster-whisper's
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +24,8 @@ class EngineConfig:
     device: str = "cpu"
     threads: int = 1
     """of the recogniser"""
-    patient: bool = False
-    """nobody waits for a word: where Whisper's runtime follows one hypothesis for being quick, it follows several"""
+    beam_size: int | None = None
+    """hypotheses that are followed at once; None: as many as cost little"""
     context: Context = field(default_factory=Context)
     voice: str = "auto"
     """auto, or the name of an engine: piper, kokoro, espeak; after a slash that of one of its voices"""
@@ -46,9 +44,7 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
     store = store or Store()
     whisper_path = store.ensure(f"whisper-{config.whisper}")
     voices = Voices(store, config.voice, config.first_audio_s)
-    several = follows_several(whisper_path, compute_type=config.compute_type, device=config.device)
-    beam_size = PATIENT_BEAMS if config.patient and not several else None
-    batch = max_batch(whisper_path, compute_type=config.compute_type, device=config.device, beam_size=beam_size)
+    batch = max_batch(whisper_path, compute_type=config.compute_type, device=config.device, beam_size=config.beam_size)
 
     def recognizer() -> Callable[[Sequence[RecognitionRequest]], Sequence[Hypothesis]]:
         return WhisperRecognizer(
@@ -57,7 +53,7 @@ def build(config: EngineConfig, store: Store | None = None) -> Engines:
             threads=config.threads,
             device=config.device,
             context=config.context,
-            beam_size=beam_size,
+            beam_size=config.beam_size,
         ).run
 
     recognise = Scheduler[RecognitionRequest, Hypothesis]("recognise", recognizer, max_batch=batch)

@@ -11,6 +11,7 @@ from pipeline.budget import GPU, Budgets
 from pipeline.recognise import RecogniseConfig
 
 FILE_STEP_S = 4.0  # between passes where nobody waits for the next word
+FILE_BEAMS = 5  # hypotheses that are followed at once there, as faster-whisper does
 NEVER_SURE = 2.0  # above any probability: agreement alone commits
 
 

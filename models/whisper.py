@@ -245,11 +245,6 @@ def max_batch(path: Path, *, compute_type: str, device: str, beam_size: int | No
     return 1 if _on_onnx(path, compute_type, device, beam_size) else CTRANSLATE2_BATCH
 
 
-def follows_several(path: Path, *, compute_type: str, device: str) -> bool:
-    """Whether a recogniser that is made with these follows several hypotheses without being asked to."""
-    return _on_onnx(path, compute_type, device, None)
-
-
 def _on_onnx(path: Path, compute_type: str, device: str, beam_size: int | None) -> bool:
     """Where it can do what is asked, which is what live recognition on a CPU asks by default."""
     return compute_type == "int8" and device == "cpu" and beam_size in (None, 1) and whisper_onnx.usable(path)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from models.protocols import SAMPLE_RATE
-from pipeline.words import TimedWord, spoken
+from pipeline.words import TimedWord, capitalised, is_stop, spoken
 
 REPETITION_WORDS = 3  # said twice at once, by a decoder more often than by a person
 AGAIN_ABOVE = 0.5  # probability of a word that is said twice at once
 ECHO_WORDS = 4  # of a passage that returns
 ECHO_PACE = 0.6  # of the time that the passage took; nobody says it again so much faster
+SHOUTED_WORDS = 3  # in capitals one after the other: acronyms are fewer
 SLACK_CHARACTERS = 8  # beyond the fastest speech: times of words are rough
 
 
@@ -74,6 +75,35 @@ def without_stutter(
             end = places[at + 2 - first] if at + 2 < len(every) else len(words)
             return (*words[:begin], *words[end:])
     return words
+
+
+def shouted(word: str) -> bool:
+    """In capitals, all of it; a single letter may be."""
+    letters = [character for character in word if character.isalpha()]
+    return bool(letters) and all(character.isupper() for character in letters)
+
+
+def without_shouting(said: Sequence[TimedWord], texts: Sequence[str]) -> list[str]:
+    """With a passage in capitals written as it would be in small letters: a decoder that has begun one goes on with it
+    to its end. Single letters stay as they are."""
+    before = 0
+    for word in reversed([word for _, word in spoken(said)]):
+        if not word.shouted:
+            break
+        before += 1
+    calm, run = list(texts), list[int]()
+    stop = bool(said) and is_stop(said[-1].text)
+    for index, text in enumerate([*texts, "end"]):
+        if shouted(text):
+            run.append(index)
+        elif index == len(texts) or any(character.isalnum() for character in text):
+            if before + len(run) >= SHOUTED_WORDS:
+                for at in run:
+                    begins = is_stop(texts[at - 1]) if at else stop
+                    lower = texts[at] if sum(map(str.isalpha, texts[at])) == 1 else texts[at].lower()
+                    calm[at] = capitalised(lower) if begins else lower
+            before, run = 0, []
+    return calm
 
 
 def _joined(said: Sequence[TimedWord], words: Sequence[TimedWord]) -> tuple[list[int], list[TimedWord], int]:

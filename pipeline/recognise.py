@@ -158,11 +158,12 @@ class Utterance:
         """Words on the source's clock, never before what is committed; a sentence begins with a capital."""
         floor = self._floor
         timed: list[TimedWord] = []
-        for word in words:
+        texts = guards.without_shouting(self._committed, [word.text for word in words])
+        for word, calm in zip(words, texts, strict=True):
             start = max(floor, self._audio.start + round(word.start * SAMPLE_RATE))
             floor = max(start, self._audio.start + round(word.end * SAMPLE_RATE))
-            text = capitalised(word.text) if not timed and not self._committed and self._begins_sentence else word.text
-            timed.append(TimedWord(text, start, floor, word.probability, word.tokens))
+            text = capitalised(calm) if not timed and not self._committed and self._begins_sentence else calm
+            timed.append(TimedWord(text, start, floor, word.probability, word.tokens, guards.shouted(word.text)))
         return tuple(timed)
 
     def _agreed(self, words: Sequence[TimedWord], audio_end: int) -> int:

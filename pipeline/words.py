@@ -18,6 +18,8 @@ class TimedWord:
     end: int
     probability: float
     tokens: tuple[int, ...]
+    shouted: bool = False
+    """the decoder wrote it in capitals, whatever `text` is now"""
 
     @property
     def key(self) -> str:

@@ -15,7 +15,7 @@ from app.interpret import Outcome, PlaySink, Sink, SpeechSink, interpret
 from app.media import MediaFile, RawPcm, Source
 from app.outputs import STDIN, Guarded, Place, Streams, places
 from app.play import Player
-from app.presets import OFFLINE, PRESETS, budgets, source_language, target_languages
+from app.presets import FILE_BEAMS, OFFLINE, PRESETS, budgets, source_language, target_languages
 from app.settings import Settings, resolve
 from app.translation import briefing, translation_config
 from app.views import PlainSink, TerminalSink
@@ -116,7 +116,8 @@ class _Job:
                 compute_type=chosen.compute_type,
                 device=chosen.device,
                 threads=chosen.threads,
-                patient=not self.realtime,
+                # CTranslate2, which follows several, tells languages apart less well in 8 bits.
+                beam_size=None if self.realtime or self.source == "auto" else FILE_BEAMS,
                 context=PRESETS[chosen.preset].context,
                 voice=chosen.voice,
                 translation=translation_config(chosen),

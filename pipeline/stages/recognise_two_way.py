@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from models.protocols import Hypothesis
 from models.scheduler import Done
 from pipeline.audio import ms
@@ -68,7 +66,7 @@ class TwoWayRecognition(Recognition):
         done = {code: await self._hypothesis(live, code) for code in router.between}
         found = {code: one.result for code, one in done.items() if one is not None}
         if len(found) == len(done):
-            await asyncio.to_thread(router.read, found)  # whose text identifier may load
+            router.read(found)
         return done[router.language]
 
     async def _take(self, live: LiveUtterance, update: Update, language: str, time: StageTime) -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from models.protocols import SAMPLE_RATE, Hypothesis, Word
+from pipeline import guards
 from pipeline.audio import Stretch
 from pipeline.recognise import RecogniseConfig, Update, Utterance
+from pipeline.words import TimedWord
 
 
 def hypothesis(
@@ -222,3 +224,12 @@ def test_word_that_is_said_twice_at_once_is_believed_only_where_it_is_likely() -
         words = (*given.words[:2], replace(given.words[2], probability=probability), *given.words[3:])
         update = apply(live, replace(given, words=words), closed=True)
         assert text(update)[0] == kept
+
+
+def test_passage_in_capitals_is_written_in_small_letters_and_acronyms_stay() -> None:
+    texts = [" Americans.", " ASK", " WHAT", " I", " CAN", " DO", "!", " And", " NASA", " in", " the", " US"]
+    calm = guards.without_shouting((), texts)
+    assert "".join(calm) == " Americans. Ask what I can do! And NASA in the US"
+    said = [TimedWord(" ask", 0, 1, 0.9, (), shouted=True), TimedWord(" what", 1, 2, 0.9, (), shouted=True)]
+    assert guards.without_shouting(said, [" YOU", " can"]) == [" you", " can"]
+    assert guards.without_shouting((), [" the", " US", " FDA", " said"]) == [" the", " US", " FDA", " said"]
