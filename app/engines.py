@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -73,6 +74,12 @@ def _text_identifier() -> TextIdentifier | None:
         return TextIdentifier()
     except UnavailableError:
         return None
+
+
+async def warm_text(engines: Engines, among: tuple[str, ...]) -> None:
+    """Load what tells languages by text, off the event loop: it takes half a second."""
+    if engines.identify_text is not None:
+        await asyncio.to_thread(engines.identify_text, "1", among)
 
 
 async def warm(engines: Engines, source: str, targets: Iterable[str], voices: Iterable[str]) -> None:

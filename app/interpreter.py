@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from prometheus_client.registry import Collector
 
-from app.engines import EngineConfig, build
+from app.engines import EngineConfig, build, warm_text
 from app.presets import PRESETS, Preset, budgets
 from app.settings import Settings
 from app.translation import LlamaTranslation, briefing, translation_config
@@ -73,8 +73,10 @@ class Interpreter:
         if SAMPLE_TARGET in self.pairs.get(SAMPLE_LANGUAGE, ()):
             await self.engines.translator.warm(SAMPLE_LANGUAGE, SAMPLE_TARGET)
 
-    async def warm_voices(self) -> None:
-        """Load the voices, so that nobody's first sentence waits. One that is missing is told when it is wanted."""
+    async def warm_the_rest(self) -> None:
+        """Load the voices and what tells languages by text, so that nobody's first sentence waits. A voice that is
+        missing is told when it is wanted."""
+        await warm_text(self.engines, (SAMPLE_LANGUAGE, SAMPLE_TARGET))
         for language in self.languages:
             with contextlib.suppress(TsuyakuError):
                 await self.engines.voice(language)

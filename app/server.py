@@ -149,7 +149,7 @@ class Server:
         await self.interpreter.warm()
         self.ready = True
         self._warmed.set()
-        await self.interpreter.warm_voices()
+        await self.interpreter.warm_the_rest()
 
     async def drain(self) -> None:
         self.ready = False

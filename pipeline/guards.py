@@ -86,24 +86,23 @@ def shouted(word: str) -> bool:
 def without_shouting(said: Sequence[TimedWord], texts: Sequence[str]) -> list[str]:
     """With a passage in capitals written as it would be in small letters: a decoder that has begun one goes on with it
     to its end. Single letters stay as they are."""
-    before = 0
-    for word in reversed([word for _, word in spoken(said)]):
-        if not word.shouted:
-            break
-        before += 1
-    calm, run = list(texts), list[int]()
-    stop = bool(said) and is_stop(said[-1].text)
-    for index, text in enumerate([*texts, "end"]):
+    before = [word for _, word in reversed(spoken(said))]
+    length = next((count for count, word in enumerate(before) if not word.shouted), len(before))
+    passages: list[list[int]] = [[]]
+    for index, text in enumerate(texts):
         if shouted(text):
-            run.append(index)
-        elif index == len(texts) or any(character.isalnum() for character in text):
-            if before + len(run) >= SHOUTED_WORDS:
-                for at in run:
-                    begins = is_stop(texts[at - 1]) if at else stop
-                    lower = texts[at] if sum(map(str.isalpha, texts[at])) == 1 else texts[at].lower()
-                    calm[at] = capitalised(lower) if begins else lower
-            before, run = 0, []
-    return calm
+            passages[-1].append(index)
+        elif any(map(str.isalnum, text)):
+            passages.append([])
+    lengths = [length + len(passages[0]), *map(len, passages[1:])]
+    loud = {at for passage, words in zip(passages, lengths, strict=True) if words >= SHOUTED_WORDS for at in passage}
+    previous = [said[-1].text if said else "", *texts]
+    return [_calm(text, previous[at]) if at in loud else text for at, text in enumerate(texts)]
+
+
+def _calm(word: str, before: str) -> str:
+    small = word if sum(map(str.isalpha, word)) == 1 else word.lower()
+    return capitalised(small) if is_stop(before) else small
 
 
 def _joined(said: Sequence[TimedWord], words: Sequence[TimedWord]) -> tuple[list[int], list[TimedWord], int]:

@@ -22,7 +22,7 @@ from app.desk.hangup import on_hangup
 from app.desk.lines import Lines
 from app.desk.script import load, play
 from app.desk.set_up import Desk, Wish, set_up, with_voices
-from app.engines import EngineConfig, build, warm
+from app.engines import EngineConfig, build, warm, warm_text
 from app.formats import DOCUMENTS, FORMATS, JsonLinesWriter
 from app.media import output_errors
 from app.presets import PRESETS, budgets, source_language
@@ -173,8 +173,7 @@ class _Job:
         await engines.identify.start()
         quiet = np.zeros(SAMPLE_RATE, np.float32)
         await engines.identify.submit(quiet, deadline=0.0)
-        if engines.identify_text is not None:
-            await asyncio.to_thread(engines.identify_text, "1", self._config.between)
+        await warm_text(engines, self._config.between)
         spoken_by: list[str] = []
         for language in (first, second):
             await engines.recognizer.submit(RecognitionRequest(quiet, language, closed=True), deadline=0.0)
