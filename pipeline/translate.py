@@ -29,7 +29,7 @@ class TranslateConfig:
     """units at the end of the source, look-ahead included; what renders them stays tentative in an open clause"""
     sure_guard: int = 2
     """the same for what is at least as probable as `sure_above`"""
-    sure_above: float = 0.9
+    sure_above: float = 0.85
     hold_back: int = 2
     """units at the end of a translation that stay tentative, where the engine does not say what they render"""
     least_source_words: int = 2
