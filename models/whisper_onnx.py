@@ -27,7 +27,7 @@ MARKS = ",.?!:;、。，？！،؟।"
 MARK_BONUS = 0.9  # in log odds, where what is gone on from has fewer marks than usual: a decoder goes on in the manner
 # in which its text began
 USUAL_MARKS = 0.07  # of the tokens: transcripts in five languages have 0.05 to 0.08
-RECENT_TOKENS = 40
+RECENT_TOKENS = 40  # of which the marks are counted: two or three clauses
 BEAM_SIZE = 5  # as faster-whisper's; most of the time the decoder is sure, and one hypothesis is followed
 DECODER_THREADS = 1  # a second one makes a pass a tenth dearer and hardly any shorter
 GRAPH_VERSION = 5  # of what `models.whisper_graph` makes
@@ -107,7 +107,7 @@ class OnnxRuntime:
         return Generated(found.tokens, found.mean, no_speech)
 
     def _bonus(self, prompt: Prompt) -> float:
-        """Of marks."""
+        """What is added to the log odds of marks: nothing where a text begins, or where it has as many as usual."""
         if not prompt.prefix:
             return 0.0
         recent = [*prompt.before, *prompt.prefix][-RECENT_TOKENS:]

@@ -229,7 +229,9 @@ def replay(
     preset: _Preset = "balanced",
     set: Annotated[list[str] | None, typer.Option("--set", help="A setting of recognition, as in longest_s=9.")] = None,
     pace: Annotated[float, typer.Option(help="s of a pass for each second that it hears.")] = replaying.PACE,
-    marks: Annotated[float, typer.Option(help="Log odds that are added to commas and stops.")] = replaying.MARK_BONUS,
+    marks: Annotated[
+        float, typer.Option(help="Log odds that are added to commas and stops where there are few.")
+    ] = replaying.MARK_BONUS,
     greedy: Annotated[bool, typer.Option("--greedy", help="Follow one hypothesis, not several.")] = False,
     manifest: _Manifest = None,
     model: _Model = None,
