@@ -47,9 +47,10 @@ def loads() -> list[tuple[str, Load]]:
     return sorted((scheduler.name, scheduler.load()) for scheduler in list(_started))
 
 
+POLITE = 5
 niceness = 0
 """of workers that start from now on, and of the threads that their engines make (Linux): a process that also serves
-many sockets lets those go first"""
+many sockets, or a sound card, lets those go first and is `POLITE`"""
 
 
 def _be_nice(value: int) -> None:

@@ -29,6 +29,7 @@ from app.presets import PRESETS, budgets, source_language
 from app.settings import Settings, resolve
 from app.translation import briefing, translation_config
 from app.voices import FIRST_AUDIO_S
+from models import scheduler
 from models.errors import InputError
 from models.protocols import SAMPLE_RATE, RecognitionRequest
 from pipeline.budget import BacklogConfig
@@ -103,6 +104,7 @@ def interpret(
     if save is not None and save.suffix[1:] not in FORMATS:
         raise InputError("unknown-format", f"'{save.name}' names no format; use one of {', '.join(FORMATS)}.")
     job = _Job(settings, config, wish, voices, save)
+    scheduler.niceness = scheduler.POLITE
     asyncio.run(job.run(plain=plain or not sys.stdout.isatty()))
 
 

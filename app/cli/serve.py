@@ -28,7 +28,6 @@ from models import scheduler
 from models.errors import InputError
 
 USUAL = Limits()
-ENGINE_NICENESS = 5  # engines take what the sockets leave
 SWITCH_S = 0.0005  # every send gives the interpreter's lock away; an engine's thread may keep it no longer than this
 
 
@@ -86,7 +85,7 @@ def serve(
     }
     settings = resolve(given).settings
     files = _certificate(certificate, key, lan=lan)
-    scheduler.niceness = ENGINE_NICENESS
+    scheduler.niceness = scheduler.POLITE
     listening = listen(settings.host, settings.port)
     limits = Limits(
         rooms=max_rooms, channels=max_speakers, connections=max_connections, connections_per_address=max_per_address

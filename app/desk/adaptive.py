@@ -23,28 +23,36 @@ AEC3_LATE = 713  # samples, by its filter banks
 
 
 class LinearCanceller:
-    """Two partitioned-block frequency-domain Kalman filters (Enzner and Vary 2006; Kuech, Mabande and Enzner 2014). The
-    state is the echo's path; how sure a filter is of it sets the pace of learning, so that it needs no detection of
+    """Three partitioned-block frequency-domain Kalman filters (Enzner and Vary 2006; Kuech, Mabande and Enzner 2014).
+    The state is the echo's path; how sure a filter is of it sets the pace of learning, so that it needs no detection of
     double talk: what it does not explain counts as noise.
 
-    One follows slowly and is exact, the other follows a path that has changed within a second; where the quick one
-    leaves much less, the slow one takes over what it has learned (two paths: Ochiai, Araseki and Ogihara 1977).
+    The exact one takes the path for as good as fixed, so that a person who speaks teaches it nothing; one follows a
+    path that wanders, as where loudspeaker and microphone have clocks of their own; the quick one follows a path that
+    has changed within a second. Where another leaves much less, the exact one takes over what it has learned (two
+    paths: Ochiai, Araseki and Ogihara 1977), and follows as that one does while the path keeps wandering.
     """
 
     PARTITIONS = 16  # frames of echo that are modelled
-    STAYS = np.array([0.999, 0.98], np.float32)  # of a path, from frame to frame
+    STAYS = np.array([0.99999, 0.999, 0.98], np.float32)  # of a path, from frame to frame
     SMOOTH = 0.85  # of the power of what is not explained
     CONSTRAINED = 4  # partitions in a frame; in turn
-    BETTER = 0.6  # of the power that the slow one leaves; with a person's words in it no filter comes below 0.7
+    CHANGED = 0.35  # of the power that the exact one leaves, by the quick one; of a person's words it leaves more
+    BETTER = 0.8  # of that power, by the one that follows a path that wanders
+    UNSURE = 4.0  # times as much as the quick one, that learns it, is a path that has changed doubted
+    WANDERS = 1.5  # times that it had to take over a path that had wandered, of late
+    OF_LATE = 0.999  # of each of these, from frame to frame
     WORSE = 1.3  # than the power that was heard: the filter adds an echo that does not come
     FOLLOWED = 0.05  # of the power that was heard is left, at most, by a filter that knows the path
 
     def __init__(self) -> None:
         self._played = np.zeros((self.PARTITIONS, FRAME + 1), np.complex64)  # newest first
-        self._path = np.zeros((2, self.PARTITIONS, FRAME + 1), np.complex64)
+        self._path = np.zeros((len(self.STAYS), self.PARTITIONS, FRAME + 1), np.complex64)
         self._doubt = np.ones(self._path.shape, np.float32)
-        self._noise = np.zeros((2, FRAME + 1), np.float32)
-        self._left, self._heard = np.zeros(2), 0.0  # power, over the last 0.1 s
+        self._noise = np.zeros((len(self.STAYS), FRAME + 1), np.float32)
+        self._left, self._heard = np.zeros(len(self.STAYS)), 0.0  # power, over the last 0.1 s
+        self._stays = self.STAYS.copy()
+        self._wandered = 0.0
         self._surprise = np.zeros(2)  # power that the exact filter leaves, and that it expected to leave
         self.astray = False
         """the path has just changed"""
@@ -62,23 +70,36 @@ class LinearCanceller:
             self._silent = 0
         else:
             self._silent += 1
-        left = self._subtract(heard, played) if self._echoes else np.stack([heard, heard])
+        left = self._subtract(heard, played) if self._echoes else np.tile(heard, (len(self.STAYS), 1))
         spectrum = np.fft.rfft(np.pad(left, ((0, 0), (FRAME, 0)))).astype(np.complex64)
         power = _power(spectrum)
         self._noise = self.SMOOTH * self._noise + (1 - self.SMOOTH) * power
         if self._echoes:
-            self._learn(spectrum, power[0])
+            self._learn(spectrum, power)
         self._left += 0.1 * (np.mean(np.square(left), axis=1) - self._left)
         self._heard += 0.1 * (mean_power(heard) - self._heard)
-        changed = self._left[1] < self.BETTER * self._left[0]
+        self._follow()
+        changed = self._left[-1] < self.CHANGED * self._left[0]
         self.astray = bool(changed or self._left[0] > self.WORSE * self._heard + QUIET)
         if self._echoes:
             self._find_again(heard)
         if not changed:
             return left[0]
-        self._path[0], self._doubt[0], self._noise[0] = self._path[1], self._doubt[1], self._noise[1]
-        self._left[0] = self._left[1]
-        return left[1]
+        self._take_over(slice(0, -1), -1)
+        self._doubt[:-1] *= self.UNSURE
+        return left[-1]
+
+    def _follow(self) -> None:
+        """A path that wanders: the clocks of two devices drift apart."""
+        self._wandered *= self.OF_LATE if self._echoes else 1
+        if self._left[1] < self.BETTER * self._left[0]:
+            self._take_over(0, 1)
+            self._wandered += 1
+        self._stays[0] = self.STAYS[1 if self._wandered > self.WANDERS else 0]
+
+    def _take_over(self, to: int | slice, of: int) -> None:
+        for state in (self._path, self._doubt, self._noise, self._left):
+            state[to] = state[of]
 
     def shift(self, frames: int, before: Samples) -> None:
         """From now on `played` comes so many frames later than it did; `before` would then have come last."""
@@ -130,12 +151,14 @@ class LinearCanceller:
         if found is not None or self._search.over:
             self._search = None
 
-    def _learn(self, left: NDArray[np.complex64], exact: NDArray[np.float32]) -> None:
-        """From the spectra of what was left; `exact` is the power of what the exact filter left."""
+    def _learn(self, left: NDArray[np.complex64], now: NDArray[np.float32]) -> None:
+        """From the spectra of what was left, and their power."""
         power = _power(self._played)
         expected = 0.5 * np.einsum("spf,pf->sf", self._doubt, power)
-        self._surprise += 0.3 * (np.array([exact.sum(), expected[0].sum()]) - self._surprise)
-        step = self._doubt / (expected + 2 * self._noise + 1e-10)[:, None]
+        self._surprise += 0.3 * (np.array([now[0].sum(), expected[0].sum()]) - self._surprise)
+        noise = self._noise.copy()
+        noise[:-1] = np.maximum(noise[:-1], now[:-1])  # a person who begins is no echo to learn from
+        step = self._doubt / (expected + 2 * noise + 1e-10)[:, None]
         self._path += step * (np.conj(self._played) * left[:, None])
         some = [(self._turn + n) % self.PARTITIONS for n in range(self.CONSTRAINED)]
         self._turn = (self._turn + self.CONSTRAINED) % self.PARTITIONS
@@ -147,7 +170,7 @@ class LinearCanceller:
 
     def _age(self, frames: int) -> None:
         """The path may have changed by so much."""
-        kept = (self.STAYS ** (2 * frames))[:, None, None]
+        kept = (self._stays ** (2 * frames))[:, None, None]
         change = _power(self._path)
         change += np.mean(change, axis=1, keepdims=True)  # into any partition
         self._doubt = kept * self._doubt + (1 - kept) * change
@@ -165,7 +188,7 @@ class _Search:
     LEAST = 12  # frames of echo, to look at
     MOST = 80
     EVERY = 4
-    REACH = 2 * FRAME  # samples, sooner or later
+    REACH = 10 * FRAME  # samples, sooner or later
     SURE = 0.5  # of the power of what was heard, explained
 
     def __init__(self) -> None:
@@ -217,7 +240,7 @@ class DoubleTalk:
 
     OVER_DB = 10.0  # what is usually left of the echo, at least: a person
     SURPRISE_DB = 3.0  # to what the filter expected to leave, at least: a person
-    BESIDE_DB = -12.0  # to the echo that was found, at least: so much is not left of an echo that is followed
+    BESIDE_DB = -18.0  # to the echo that was found, at least: so much is not left of an echo that is followed
     AUDIBLE_DB = -55.0
     NOISE_DB = 8.0  # above the room's own sound, at least: a person
     NOISE_RISES_DB = 0.1  # a frame, at most
@@ -225,7 +248,8 @@ class DoubleTalk:
     KNOWN_DB = -10.0  # of what is left, at most, of an echo whose path has not changed
     SOUNDS = 0.25  # of the echo's power of late, at least: its end, that a room prolongs, says nothing about the path
     FOLLOWED_DB = -12.0  # what is left of an echo whose path is known
-    HANGOVER = 30  # frames: consonants are quieter than the echo
+    HANGOVER = 50  # frames, at most: consonants and the ends of words are quieter than the echo
+    EACH = 6  # of these, for each frame in which a person was heard
     CONFIRMED = 8  # frames of echo that the path explained since then, to believe in a person
 
     def __init__(self) -> None:
@@ -234,7 +258,7 @@ class DoubleTalk:
         self._above_echo_db = 0.0
         self._noise_db = 0.0
         self._unplayed = self._confirmed = 0  # frames
-        self._over = 0
+        self._over = self._found = 0
         self._share = 0.0
         self._waiting: deque[Parts] = deque()
         self._late = np.zeros(AEC3_LATE, np.float32)
@@ -259,7 +283,12 @@ class DoubleTalk:
         """What to go on with, and the frame that it was, `LOOK_BACK` frames late."""
         if parts.astray:
             self.mistaken()
-        self._over = self.HANGOVER if self._person(parts) else max(0, self._over - 1)
+        if self._person(parts):
+            self._found += 1
+            self._over = min(self.HANGOVER, self._found * self.EACH)
+        else:
+            self._over = max(0, self._over - 1)
+            self._found = self._found if self._over else 0
         self._waiting.append(parts)
         if len(self._waiting) <= LOOK_BACK:
             return None
@@ -280,8 +309,9 @@ class DoubleTalk:
         self._unplayed = 0 if parts.played.any() else self._unplayed + 1
         if self._unplayed > PAUSE:
             self._confirmed = 0
+        loud = left_db > max(self.AUDIBLE_DB, self._noise_db + self.NOISE_DB)
         if echo_db < self.AUDIBLE_DB - 5:
-            return False
+            return loud and self._over > 0
         self._above_echo_db = float(left_db - echo_db)
         above = self._above_echo_db - self._ratio_db
         sounds = echo > self.SOUNDS * self._echo
@@ -292,7 +322,7 @@ class DoubleTalk:
             and above > self.OVER_DB
             and parts.surprise_db > self.SURPRISE_DB
             and self._above_echo_db > self.BESIDE_DB
-            and left_db > max(self.AUDIBLE_DB, self._noise_db + self.NOISE_DB)
+            and loud
             and self._ratio_db < self.FOLLOWED_DB
         )
         # Down quickly, at first within a pause between two words; up slowly: a person who speaks for long is no echo.

@@ -24,6 +24,7 @@ LOW_RATE = 8_000  # Hz, at which two sounds are compared
 HANGOVER_S = 0.35  # of the room, after the loudspeaker fell silent
 AUDIBLE_DB = -60.0  # of the reference
 AHEAD_S = 0.03  # of the echo, that the linear filter's window begins
+TAPS = 32  # at `LOW_RATE`, that may lie between a sound and its likeness
 NOTHING = np.zeros(0, np.float32)
 
 
@@ -155,6 +156,7 @@ class Guard:
     LEFT_DB = -60.0
     ALIKE = 8.0
     ALIKE_OVER = 14.0  # a person over what the linear filter left stays below 13, an echo that it missed is above 20
+    EXPLAINED = 0.3  # of the power over which a person speaks, at least, to be what was played
     APART = 15  # frames between two that tell of the same delay
     SAME_S = 0.003
     CLOSED = 30  # frames after a resemblance
@@ -242,6 +244,8 @@ class Guard:
         at, sure = alike(np.concatenate([np.zeros(max(0, len(played) - len(heard)), np.float32), heard]), played)
         if sure < (self.ALIKE_OVER if self._over else self.ALIKE):
             return False
+        if self._over and explained(heard, played, at) < self.EXPLAINED:
+            return False
         found = at / LOW_RATE
         again = [delay for frame, delay in self._delays if self.APART <= self._frame - frame <= 100]
         self._delays.append((self._frame, found))
@@ -298,6 +302,16 @@ def alike(heard: Samples, played: Samples) -> tuple[int, float]:
     correlation = np.fft.irfft(cross / np.maximum(np.abs(cross), 1e-12))[: round(LONGEST_S * LOW_RATE)]
     at = int(np.argmax(np.abs(correlation)))
     return at, float(np.abs(correlation[at]) / (np.sqrt(np.mean(np.square(correlation))) + 1e-12))
+
+
+def explained(heard: Samples, played: Samples, at: int) -> float:
+    """The share of the power of `heard` that is what was `played`, `at` samples before, through any short filter."""
+    late = max(at, TAPS // 4) + TAPS - TAPS // 4  # of the filter's end
+    begin = max(0, len(played) - len(heard) - late)
+    shifted = np.lib.stride_tricks.sliding_window_view(played[begin : len(played) - late + TAPS - 1], TAPS)
+    target = heard[-len(shifted) :]
+    rest = target - shifted @ np.linalg.lstsq(shifted, target, rcond=1e-4)[0]
+    return 1 - mean_power(rest.astype(np.float32)) / (mean_power(target) + 1e-12)
 
 
 def _decimated(samples: Samples) -> Samples:

@@ -34,6 +34,7 @@ RETRY_S = 0.5
 CLOSING_S = 2.0
 DRIFT_S = 0.25  # by which the two sides' clocks may drift apart before the reference is cut
 LATE_S = 0.15  # that a loudspeaker may be late in telling what it played; later, it has faltered
+SETTLED_S = 0.5  # in which one that was only late has told all
 
 
 class InputPort(Protocol):
@@ -82,6 +83,8 @@ class Mouth:
         self._late = True
         self._underruns = 0
         self._moved = False
+        self._silent = 0  # frames that it was, and could not tell
+        self._waited, self._settled = 0, 0.0
 
     def fill(self) -> None:
         while len(self.port.ring) < self.port.ahead_s * DESK_RATE:
@@ -90,6 +93,8 @@ class Mouth:
     def told(self, heard: int) -> bool:
         """Whether it is known what sounded next. `heard` samples wait on the other side. Where it is not, the device
         may only be late in telling; one that stays late has played nothing meanwhile."""
+        if self._silent:
+            return True
         late = len(self.port.played) < FRAME and (self._late or heard > LATE_S * DESK_RATE)
         self._moved = self._moved or late > self._late
         self._late = late
@@ -98,11 +103,23 @@ class Mouth:
     def played(self, heard: int) -> Samples:
         """The next frame that sounded; silence where the loudspeaker gave none. As many samples more as were `heard`
         are no drift, only this loop that was kept from its work."""
+        if self._silent:
+            self._silent -= 1
+            return SILENCE
         if len(self.port.played) - heard > DRIFT_S * DESK_RATE:
             self.port.played.read(len(self.port.played) - heard)
             self._moved = True
         frame = self.port.played.read(FRAME)
         return frame if len(frame) == FRAME else np.concatenate([frame, SILENCE[len(frame) :]])
+
+    def settle(self, heard: int, now: float) -> None:
+        """`heard` samples still wait for what sounded with them, at `now` (monotonic s). As many as wait all the time
+        wait for what was never played: the loudspeaker was silent for so long, and goes on as if it had not been."""
+        self._waited = min(self._waited, heard)
+        if now - self._settled > SETTLED_S:
+            self._silent += self._waited // FRAME
+            self._moved = self._moved or self._silent > 0
+            self._waited, self._settled = heard, now
 
     def moved(self) -> bool:
         """Whether, since the last call, echoes began to come sooner or later than before."""
@@ -253,6 +270,8 @@ class SoundLoop:
                 reference = played[id(ear.mouth)] if ear.mouth is not None else SILENCE
                 for notice in ear.hear(reference) or ():
                     self._notify(notice)
+        for mouth in self.mouths:
+            mouth.settle(max(ear.waiting for ear in self.ears), time.monotonic())
 
     def _silence(self, ear: Ear) -> None:
         watched = self._ports[id(ear.port)]

@@ -22,7 +22,7 @@ from app.desk.conversation import Conversation
 from app.desk.devices import Device, Remembered, choose, recall, remember
 from app.desk.echo import Passing
 from app.desk.health import Health, Notice
-from app.desk.loop import LATE_S, Ear, Mouth, SoundLoop
+from app.desk.loop import LATE_S, SETTLED_S, TICK_S, Ear, Mouth, SoundLoop
 from app.desk.player import Piece, Player
 from app.desk.ports import Loudspeaker, refused
 from app.desk.record import Record
@@ -365,6 +365,28 @@ def test_loudspeaker_that_played_nothing_meanwhile_was_silent_and_has_moved_its_
     assert mouth.moved()
     assert mouth.told(FRAME), "and nothing waits for it until it is back"
     assert not mouth.moved()
+
+
+def test_microphone_waits_no_longer_than_once_for_what_a_loudspeaker_never_played() -> None:
+    mouth = sounding()
+    for at in np.arange(0, 2 * SETTLED_S, TICK_S):
+        mouth.settle(10 * FRAME, 100 + float(at))
+        if mouth.moved():
+            break
+    assert at > SETTLED_S, "not before it is sure"
+    for _ in range(10):
+        assert mouth.told(FRAME)
+        assert mouth.played(FRAME) is SILENCE
+    assert not mouth.told(FRAME), "and then again with what is told"
+    assert not mouth.moved()
+
+
+def test_loudspeaker_that_tells_late_and_in_bursts_was_not_silent() -> None:
+    mouth = sounding()
+    for n in range(1000):
+        mouth.settle((n % 12) * FRAME, 100 + n * TICK_S)
+    assert not mouth.moved()
+    assert not mouth.told(FRAME)
 
 
 def test_loudspeaker_that_ran_dry_has_moved_its_echo() -> None:

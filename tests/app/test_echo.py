@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import soxr
 
 from app.desk.adaptive import AEC3_LATE, DoubleTalk, LinearCanceller, Parts
-from app.desk.echo import DelayEstimator, Guard, HalfDuplex
+from app.desk.echo import DelayEstimator, Guard, HalfDuplex, explained
 from app.desk.sound import DESK_RATE, FRAME, SILENCE, level_db
 
 LOUD = np.full(FRAME, 0.5, np.float32)
@@ -162,12 +163,36 @@ def test_path_that_only_moved_or_changed_in_loudness_is_found_again_at_once(late
     assert level_db(left[soon]) < level_db(heard[soon]) - 15
 
 
+def test_path_that_moved_by_as_much_as_a_sound_server_forgets_is_found_again_sooner_than_learned() -> None:
+    played = noise(0, 4.0)
+    change = 3 * DESK_RATE
+    heard = np.concatenate([late(played, 0.04)[:change], late(played, 0.1)[change:]])
+    left = subtracted(LinearCanceller(), heard, played)
+    soon = slice(change + round(0.6 * DESK_RATE), change + round(0.7 * DESK_RATE))
+    assert level_db(left[soon]) < level_db(heard[soon]) - 20
+
+
 def test_person_is_not_taken_for_a_path_that_has_moved() -> None:
     played, person = noise(0, 4.0), noise(1, 4.0)
     person[: 3 * DESK_RATE] = 0
     canceller = LinearCanceller()
     left = subtracted(canceller, late(played, 0.04) + person, played)
     assert level_db((left - person)[3 * DESK_RATE :]) < level_db(person) - 15
+
+
+def test_person_who_speaks_for_long_over_a_fixed_path_teaches_the_canceller_nothing() -> None:
+    played, person = noise(0, 12.0), noise(1, 12.0)
+    person[: 3 * DESK_RATE] = 0
+    left = subtracted(LinearCanceller(), late(played, 0.04) + person, played)
+    assert level_db((left - person)[8 * DESK_RATE :]) < level_db(person) - 30
+
+
+def test_path_that_wanders_is_followed() -> None:
+    played = noise(0, 12.0)
+    drifting = soxr.resample(played, DESK_RATE, DESK_RATE * (1 + 20e-6))
+    heard = late(np.resize(drifting, len(played)).astype(np.float32), 0.04)
+    left = subtracted(LinearCanceller(), heard, played)
+    assert level_db(left[8 * DESK_RATE :]) < level_db(heard) - 12
 
 
 def test_canceller_that_learns_a_path_is_not_surprised_and_by_a_person_it_is() -> None:
@@ -215,6 +240,26 @@ def test_person_is_believed_once_the_path_is_known_to_be_the_same_as_before_a_pa
     assert mixed(DoubleTalk(), echo + left, left)[5 * DESK_RATE :].any()
 
 
+def test_one_frame_that_seems_a_person_is_not_believed_for_long() -> None:
+    echo, person = noise(0, 4.0), noise(1, 4.0)
+    person[: 3 * DESK_RATE] = person[3 * DESK_RATE + FRAME :] = 0
+    left = np.float32(0.05) * noise(2, 4.0) + np.float32(0.7) * person
+    heard = np.flatnonzero(mixed(DoubleTalk(), echo + left, left))
+    assert len(heard)
+    assert heard[-1] - heard[0] < DoubleTalk.HANGOVER * FRAME
+
+
+def test_person_goes_on_being_heard_where_the_voice_pauses() -> None:
+    echo, person = noise(0, 6.0), noise(1, 6.0)
+    echo[4 * DESK_RATE :] *= np.float32(1e-6)
+    person[: 3 * DESK_RATE] = 0
+    person *= np.sin(np.arange(len(person)) * 4 * np.pi / DESK_RATE) > 0  # as syllables do
+    left = np.float32(0.05) * echo + person
+    double_talk = DoubleTalk()
+    mixed(double_talk, echo + left, left)
+    assert double_talk.person
+
+
 def test_noise_of_the_room_is_no_person() -> None:
     echo, hum = noise(0, 6.0), np.float32(0.6) * noise(1, 6.0)
     hum[: 3 * DESK_RATE] *= np.float32(0.1)
@@ -247,3 +292,12 @@ def test_guard_that_is_closed_keeps_back_what_waits() -> None:
     through(guard, played[: len(person)] + person, person, played[: len(person)])
     guard.close()
     assert not through(guard, played[: len(person)] + person, person, played[: len(person)]).any()
+
+
+def test_what_was_played_explains_its_echo_and_not_a_person_over_the_little_that_is_left_of_it() -> None:
+    played, person = noise(0, 1.0)[::6], noise(1, 1.0)[::6]
+    at, window = 800, 2000
+    echo = 0.3 * played[-window - at : len(played) - at]
+    assert explained(echo, played, at) > 0.9
+    assert explained(0.1 * echo + person[-window:], played, at) < Guard.EXPLAINED
+    assert explained(echo, played, at + 100) < Guard.EXPLAINED

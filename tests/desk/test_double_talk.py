@@ -73,7 +73,8 @@ def talk(
             at = time.monotonic()
             terminal.press("c")
             wait_until(lambda: "quit" not in terminal.screen().rstrip().splitlines()[-1], 10, "the line for typing")
-            terminal.press("C-a", "C-k")
+            terminal.press("C-a", "C-k")  # worked through after what is typed, where that comes too soon
+            wait_until(lambda: "What was meant" in terminal.screen(), 10, "the line for typing to be empty")
             terminal.type(LONG[one.language])
             terminal.press("Enter")
             wait_until(lambda at=at: len(voice.loud(at)), 20, "the voice")
