@@ -44,6 +44,7 @@ class LinearCanceller:
     OF_LATE = 0.999  # of each of these, from frame to frame
     WORSE = 1.3  # than the power that was heard: the filter adds an echo that does not come
     FOLLOWED = 0.05  # of the power that was heard is left, at most, by a filter that knows the path
+    ANEW = 60  # frames of echo that have to be followed, until a path that was learned anew is known for all sounds
 
     def __init__(self) -> None:
         self._played = np.zeros((self.PARTITIONS, FRAME + 1), np.complex64)  # newest first
@@ -56,6 +57,7 @@ class LinearCanceller:
         self._surprise = np.zeros(2)  # power that the exact filter leaves, and that it expected to leave
         self.astray = False
         """the path has just changed"""
+        self._anew = self.ANEW
         self._known: NDArray[np.complex64] | None = None
         """the path as it was when it was followed last"""
         self._search: _Search | None = None
@@ -87,6 +89,7 @@ class LinearCanceller:
             return left[0]
         self._take_over(slice(0, -1), -1)
         self._doubt[:-1] *= self.UNSURE
+        self._anew = self.ANEW
         return left[-1]
 
     def _follow(self) -> None:
@@ -115,6 +118,11 @@ class LinearCanceller:
         self._search = None if self._search is None else _Search()
 
     @property
+    def anew(self) -> bool:
+        """The path is being learned: what it does with sounds that have not been played yet is not known."""
+        return self._anew > 0
+
+    @property
     def surprise_db(self) -> float:
         """What is left, to what the filter expects to leave of the echo, given how sure it is of each part of the path:
         not much above 0 dB while nobody speaks, also while a path is being learned."""
@@ -140,6 +148,7 @@ class LinearCanceller:
             self._search = self._search or _Search()
         elif self._left[0] < self.FOLLOWED * self._heard and self._heard > QUIET:
             self._known = self._path[0].copy()
+            self._anew = max(0, self._anew - 1)
         if self._search is None or self._known is None:
             return
         echo = np.fft.irfft(np.einsum("pf,pf->f", self._played, self._known), 2 * FRAME)[FRAME:]
@@ -148,6 +157,7 @@ class LinearCanceller:
             by, gain = found
             self._path[:] = gain * _moved(self._known, by)
             self._doubt[:] = 0.1 * np.mean(_power(self._path), axis=(1, 2), keepdims=True)
+            self._anew = 0
         if found is not None or self._search.over:
             self._search = None
 
@@ -230,6 +240,8 @@ class Parts:
     """by AEC3"""
     astray: bool = False
     """the linear filter has lost the path"""
+    anew: bool = False
+    """or has found it just now"""
     surprise_db: float = 100.0
     """what it leaves, to what it expected to leave of the echo"""
 
@@ -318,6 +330,7 @@ class DoubleTalk:
         self._confirmed += sounds and self._above_echo_db < self.KNOWN_DB
         person = (
             not parts.astray
+            and not parts.anew
             and self._confirmed >= self.CONFIRMED
             and above > self.OVER_DB
             and parts.surprise_db > self.SURPRISE_DB

@@ -98,7 +98,10 @@ class WebRtc:
         left = self._subtracted(heard)
         if self._linear.astray:
             self._guard.close()
-        parts = Parts(heard, played, left, self._cleaned(heard), self._linear.astray, self._linear.surprise_db)
+        linear = self._linear
+        parts = Parts(
+            heard, played, left, self._cleaned(heard), linear.astray, linear.anew, surprise_db=linear.surprise_db
+        )
         passed = self._double_talk.process(parts)
         if passed is None:
             return NOTHING

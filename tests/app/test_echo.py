@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soxr
@@ -282,6 +284,32 @@ def test_canceller_knows_that_the_way_has_changed_before_the_echo_comes_another_
         seen.append(canceller.astray)
     assert not any(seen[50:100])
     assert any(seen[100:120])
+
+
+def test_path_is_learned_anew_where_it_changed_and_not_where_it_moved() -> None:
+    played = noise(0, 6.0)
+    ways = [late(played, 0.04), late(played, 0.07), late(played, 0.02) + late(played, 0.03, -0.4)]
+    heard = np.concatenate([way[n * 2 * DESK_RATE : (n + 1) * 2 * DESK_RATE] for n, way in enumerate(ways)])
+    canceller = LinearCanceller()
+    anew: list[bool] = []
+    for a in starts(heard):
+        canceller.process(heard[a : a + FRAME], played[a : a + FRAME])
+        anew.append(canceller.anew)
+    assert all(anew[:60])
+    assert not any(anew[150:400]), "known, and found again"
+    assert any(anew[400:460])
+    assert not any(anew[-20:])
+
+
+def test_nobody_is_heard_over_an_echo_whose_path_is_learned_anew() -> None:
+    echo, person = noise(0, 4.0), noise(1, 4.0)
+    person[: 3 * DESK_RATE] = 0
+    left = np.float32(0.05) * noise(2, 4.0) + person
+    double_talk = DoubleTalk()
+    for a in starts(echo):
+        parts = Parts(echo[a : a + FRAME] + left[a : a + FRAME], echo[a : a + FRAME], left[a : a + FRAME], SILENCE)
+        double_talk.process(replace(parts, anew=True))
+    assert not double_talk.person
 
 
 def test_guard_that_is_closed_keeps_back_what_waits() -> None:
