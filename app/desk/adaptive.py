@@ -45,6 +45,7 @@ class LinearCanceller:
     WORSE = 1.3  # than the power that was heard: the filter adds an echo that does not come
     FOLLOWED = 0.05  # of the power that was heard is left, at most, by a filter that knows the path
     ANEW = 60  # frames of echo that have to be followed, until a path that was learned anew is known for all sounds
+    FOUND = 20  # where one that is known has moved: a vowel resembles itself, a period later
 
     def __init__(self) -> None:
         self._played = np.zeros((self.PARTITIONS, FRAME + 1), np.complex64)  # newest first
@@ -157,7 +158,7 @@ class LinearCanceller:
             by, gain = found
             self._path[:] = gain * _moved(self._known, by)
             self._doubt[:] = 0.1 * np.mean(_power(self._path), axis=(1, 2), keepdims=True)
-            self._anew = 0
+            self._anew = min(self._anew, self.FOUND)
         if found is not None or self._search.over:
             self._search = None
 
