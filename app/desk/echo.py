@@ -95,13 +95,10 @@ class WebRtc:
     def process(self, heard: Samples, played: Samples) -> Samples:
         self.delay.add(heard, played)
         self._reference.append(played)
-        left = self._subtracted(heard)
-        if self._linear.astray:
+        left, linear = self._subtracted(heard), self._linear
+        if linear.astray:
             self._guard.close()
-        linear = self._linear
-        parts = Parts(
-            heard, played, left, self._cleaned(heard), linear.astray, linear.anew, surprise_db=linear.surprise_db
-        )
+        parts = Parts(heard, played, left, self._cleaned(heard), linear.astray, linear.anew, linear.surprise_db)
         passed = self._double_talk.process(parts)
         if passed is None:
             return NOTHING
@@ -158,7 +155,7 @@ class Guard:
     TAKEN_FIRST_DB = 30.0  # by one that has not proven itself: what is left of a loud echo may be speech
     LEFT_DB = -60.0
     ALIKE = 8.0
-    ALIKE_OVER = 14.0  # a person over what the linear filter left stays below 13, an echo that it missed is above 20
+    ALIKE_OVER = 14.0  # a person over what the linear filter left is mostly below 13, an echo that it missed above 20
     EXPLAINED = 0.3  # of the power over which a person speaks, at least, to be what was played
     APART = 15  # frames between two that tell of the same delay
     SAME_S = 0.003

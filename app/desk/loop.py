@@ -113,9 +113,9 @@ class Mouth:
         return frame if len(frame) == FRAME else np.concatenate([frame, SILENCE[len(frame) :]])
 
     def settle(self, heard: int, now: float) -> None:
-        """`heard` samples still wait for what sounded with them, at `now` (monotonic s). As many as wait all the time
-        wait for what was never played: the loudspeaker was silent for so long, and goes on as if it had not been."""
-        self._waited = min(self._waited, heard)
+        """`heard` samples still wait, at `now` (monotonic s), for what some loudspeaker has not told. As many as wait
+        for this one all the time wait for what was never played: it was silent for so long, and goes on as if not."""
+        self._waited = min(self._waited, max(0, heard - len(self.port.played)))
         if now - self._settled > SETTLED_S:
             self._silent += self._waited // FRAME
             self._moved = self._moved or self._silent > 0

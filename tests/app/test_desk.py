@@ -381,6 +381,15 @@ def test_microphone_waits_no_longer_than_once_for_what_a_loudspeaker_never_playe
     assert not mouth.moved()
 
 
+def test_loudspeaker_that_has_told_all_is_given_no_silence_for_another_that_has_not() -> None:
+    mouth = sounding()
+    mouth.port.played.write(np.tile(LOUD, 10))
+    for n in range(1000):
+        mouth.settle(10 * FRAME, 100 + n * TICK_S)
+    assert not mouth.moved()
+    assert mouth.played(FRAME).any()
+
+
 def test_loudspeaker_that_tells_late_and_in_bursts_was_not_silent() -> None:
     mouth = sounding()
     for n in range(1000):
