@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import soxr
 from rich.table import Table
 
 from app.desk.echo import WebRtc
@@ -69,6 +70,8 @@ class Scene:
 
     rng: np.random.Generator
     noise_db: float
+    drift_ppm: float = 0.0
+    """millionths by which the microphone's clock runs faster than the loudspeaker's"""
     length: int = 0
     _people: list[tuple[int, Samples]] = field(default_factory=list[tuple[int, Samples]])
     _voices: list[tuple[int, Samples]] = field(default_factory=list[tuple[int, Samples]])
@@ -118,10 +121,18 @@ class Scene:
         played, heard = (_laid(sounds, self.length) for sounds in (self._voices, self._people))
         heard += self.rng.normal(0, 10 ** (self.noise_db / 20), self.length).astype(np.float32)
         ends = [*(begin for begin, _, _ in self._paths[1:]), self.length]
+        coming = self._drifted(played)
         for (begin, delay, gain), end in zip(self._paths, ends, strict=True):
-            echo = played[max(0, begin - delay) : max(0, end - delay)]
+            echo = coming[max(0, begin - delay) : max(0, end - delay)]
             heard[end - len(echo) : end] += np.float32(gain) * echo
         return np.clip(heard, -1, 1), played
+
+    def _drifted(self, played: Samples) -> Samples:
+        """As the microphone's clock has it."""
+        if not self.drift_ppm:
+            return played
+        drifted = soxr.resample(played, DESK_RATE, DESK_RATE * (1 + self.drift_ppm / 1e6))[: self.length]
+        return np.pad(drifted, (0, self.length - len(drifted))).astype(np.float32)
 
     def freed(self) -> Samples:
         """What the canceller lets through of it, at `SAMPLE_RATE`."""
@@ -156,17 +167,15 @@ def voices(recordings: Sequence[Recording]) -> list[Samples]:
 
 
 def understood(
+    scene: Scene,
     people: Sequence[Person],
     voices: Sequence[Samples],
     recognizer: Recognizer,
     *,
     rounds: int,
     changes: bool,
-    seed: int,
-    noise_db: float,
 ) -> Understood:
     """Each person alone and over the voice, `rounds` times; `changes`: the echo's path does before a third of them."""
-    scene = Scene(np.random.default_rng(seed), noise_db)
     rng, number = scene.rng, 0
     scene.path(0)
     scene.play(_voice(voices, rng, round(SETTLING_S * DESK_RATE)))
@@ -188,18 +197,16 @@ def understood(
 
 
 def openings(
+    scene: Scene,
     people: Sequence[Person],
     voices: Sequence[Samples],
     detector: SpeechDetector,
     *,
     minutes: float,
     falters: bool,
-    seed: int,
-    noise_db: float,
 ) -> list[Opening]:
     """People and the voice in turn; the echo's path changes every third turn, while nothing is played. `falters`: also
     in the midst of every answer, as the loudspeaker runs dry."""
-    scene = Scene(np.random.default_rng(seed), noise_db)
     rng, turn = scene.rng, 0
     answers: list[tuple[float, float]] = []
     while scene.length < 60 * minutes * DESK_RATE:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
+import numpy as np
 import typer
 from rich.console import Console
 
@@ -276,6 +277,9 @@ def room(
     minutes: Annotated[float, typer.Option(help="Of conversation, in which the voice may get through.")] = 60.0,
     rounds: Annotated[int, typer.Option(min=1, help="Times that each person speaks over the voice.")] = 2,
     noise: Annotated[float, typer.Option(help="dB of the room's own noise, against full scale.")] = -74.0,
+    drift: Annotated[
+        float, typer.Option(help="Millionths by which the microphone's clock runs faster than the loudspeaker's.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of all that is drawn by chance.")] = 1,
     manifest: _Manifest = None,
     model: _Model = None,
@@ -290,14 +294,16 @@ def room(
     recordings = _recordings(manifest, ids)
     people, voices = simulated.people(recordings), simulated.voices(recordings)
     recognizer = WhisperRecognizer(_model(model), context=Context(8.0, 1.0), threads=2)
+
+    def scene() -> simulated.Scene:
+        return simulated.Scene(np.random.default_rng(seed), noise, drift)
+
     known, changed = (
-        simulated.understood(people, voices, recognizer, rounds=rounds, changes=changes, seed=seed, noise_db=noise)
+        simulated.understood(scene(), people, voices, recognizer, rounds=rounds, changes=changes)
         for changes in (False, True)
     )
     through, faltering = (
-        simulated.openings(
-            people, voices, detector(Store()), minutes=minutes, falters=falters, seed=seed, noise_db=noise
-        )
+        simulated.openings(scene(), people, voices, detector(Store()), minutes=minutes, falters=falters)
         for falters in (False, True)
     )
     Console().print(simulated.table(known, changed, through, faltering, minutes))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.desk.drift import Drift, moved
 from app.desk.sound import FRAME, SILENCE, mean_power
 from models.protocols import Samples
 
@@ -44,6 +45,7 @@ class LinearCanceller:
     OF_LATE = 0.999  # of each of these, from frame to frame
     WORSE = 1.3  # than the power that was heard: the filter adds an echo that does not come
     FOLLOWED = 0.05  # of the power that was heard is left, at most, by a filter that knows the path
+    EXPLAINED = 0.15  # of it is left, at most, while nobody else speaks
     ANEW = 60  # frames of echo that have to be followed, until a path that was learned anew is known for all sounds
     FOUND = 20  # where one that is known has moved: a vowel resembles itself, a period later
 
@@ -55,6 +57,7 @@ class LinearCanceller:
         self._left, self._heard = np.zeros(len(self.STAYS)), 0.0  # power, over the last 0.1 s
         self._stays = self.STAYS.copy()
         self._wandered = 0.0
+        self._drift = Drift()
         self._surprise = np.zeros(2)  # power that the exact filter leaves, and that it expected to leave
         self.astray = False
         """the path has just changed"""
@@ -68,6 +71,8 @@ class LinearCanceller:
 
     def process(self, heard: Samples, played: Samples) -> Samples:
         """`heard` without what the path makes of `played`."""
+        if by := self._drift.frame():
+            self._move(by)
         if played.any():
             self._catch_up()
             self._silent = 0
@@ -101,6 +106,11 @@ class LinearCanceller:
             self._wandered += 1
         self._stays[0] = self.STAYS[1 if self._wandered > self.WANDERS else 0]
 
+    def _move(self, by: float) -> None:
+        """All that is known of the path, so many samples later."""
+        self._path = moved(self._path, by)
+        self._known = None if self._known is None else moved(self._known, by)
+
     def _take_over(self, to: int | slice, of: int) -> None:
         for state in (self._path, self._doubt, self._noise, self._left):
             state[to] = state[of]
@@ -115,7 +125,7 @@ class LinearCanceller:
         doubt[:, new : new + kept] = self._doubt[:, old : old + kept]
         played[new : new + kept] = self._played[old : old + kept]
         self._path, self._doubt, self._played, self._before = path, doubt, played, before
-        self._known = None if self._known is None else _moved(self._known, -frames * FRAME)
+        self._known = None if self._known is None else moved(self._known, -frames * FRAME)
         self._search = None if self._search is None else _Search()
 
     @property
@@ -156,7 +166,7 @@ class LinearCanceller:
         found = self._search.add(heard, echo.astype(np.float32))
         if found is not None:
             by, gain = found
-            self._path[:] = gain * _moved(self._known, by)
+            self._path[:] = gain * moved(self._known, by)
             self._doubt[:] = 0.1 * np.mean(_power(self._path), axis=(1, 2), keepdims=True)
             self._anew = min(self._anew, self.FOUND)
         if found is not None or self._search.over:
@@ -177,6 +187,8 @@ class LinearCanceller:
         impulses[..., FRAME:] = 0  # a partition is no longer than a frame
         self._path[:, some] = np.fft.rfft(impulses)
         self._doubt *= np.maximum(1 - 0.5 * step * power, 0)
+        if self._left[1] < self.EXPLAINED * self._heard:
+            self._drift.look(self._path[1])
         self._age(1)
 
     def _age(self, frames: int) -> None:
@@ -345,15 +357,6 @@ class DoubleTalk:
         elif sounds:
             self._ratio_db += above * (0.05 if self._ratio_db < self.FOLLOWED_DB else 0.2)
         return person
-
-
-def _moved(path: NDArray[np.complex64], by: int) -> NDArray[np.complex64]:
-    """`path` (partitions, frequencies) so many samples later; what leaves its window is forgotten."""
-    impulse = np.fft.irfft(path, 2 * FRAME)[:, :FRAME].ravel()
-    later = np.zeros_like(impulse)
-    if abs(by) < len(impulse):
-        later[max(0, by) : len(impulse) + min(0, by)] = impulse[max(0, -by) : len(impulse) - max(0, by)]
-    return np.fft.rfft(np.pad(later.reshape(-1, FRAME), ((0, 0), (0, FRAME)))).astype(np.complex64)
 
 
 def _power(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:
