@@ -47,6 +47,10 @@ class RecogniseConfig:
     unlikely_below: float = -1.0
     noise_below: float = 0.0
     """mean probability of the words of a whole utterance that was none: what an echo canceller left of a loudspeaker"""
+    brief_s: float = 0.0
+    """from where the gate let an utterance through to the pause that ended it: so short that no word fits"""
+    brief_noise_below: float = 0.0
+    """as `noise_below`, for such an utterance: a click, in which Whisper hears "Oh." or "Thank you." """
     prompt_tokens: int = 60
 
 
@@ -69,6 +73,7 @@ class Utterance:
         self.longest_s = config.longest_s
         """of the live buffer, from the next pass on"""
         self._audio = AudioBuffer(start)
+        self._begin = self._paused_at = start
         self._committed: list[TimedWord] = []
         self._last: tuple[TimedWord, ...] = ()
         self._prompt = prompt
@@ -104,6 +109,11 @@ class Utterance:
 
     def append(self, stretch: Stretch) -> None:
         self._audio.append(stretch.samples)
+        self._paused_at = self._audio.end
+
+    def pause(self, at: int) -> None:
+        """Speech ended at sample `at`, and only quiet came after it."""
+        self._paused_at = at
 
     def request(self, language: str, *, closed: bool) -> RecognitionRequest:
         prefix = tuple(token for word in self._committed for token in word.tokens)
@@ -153,7 +163,9 @@ class Utterance:
     def _is_noise(self, words: Sequence[Word | TimedWord]) -> bool:
         if self._committed or not words:
             return False
-        return sum(word.probability for word in words) < self._config.noise_below * len(words)
+        brief = self._paused_at - self._begin <= self._config.brief_s * SAMPLE_RATE
+        below = self._config.brief_noise_below if brief else self._config.noise_below
+        return sum(word.probability for word in words) < below * len(words)
 
     def _timed(self, words: Sequence[Word]) -> tuple[TimedWord, ...]:
         """Words on the source's clock, never before what is committed; a sentence begins with a capital."""

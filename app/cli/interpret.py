@@ -37,7 +37,9 @@ from pipeline.config import SessionConfig
 from pipeline.engines import Engines, SpeechRequest
 
 ENGINES = ("piper", "kokoro", "espeak")
-NOISE_BELOW = 0.12  # mean probability of words; what is left of the loudspeaker reads as less
+# Mean probabilities of words: less is what is left of the loudspeaker, or was heard in a click of 0.2 s, which the gate
+# hands on with the 0.3 s before it.
+NOISE = {"noise_below": 0.12, "brief_s": 0.5, "brief_noise_below": 0.55}
 SLOWEST, FASTEST = 0.5, 2.0
 
 
@@ -123,7 +125,7 @@ class _Job:
         allowed = budgets(self._settings.device)
         session = SessionConfig(
             budgets=replace(allowed, speak=PATIENT_SPEAK_MS) if self._patient else allowed,
-            recognise=replace(PRESETS[self._settings.preset].recognise, noise_below=NOISE_BELOW),
+            recognise=replace(PRESETS[self._settings.preset].recognise, **NOISE),
             briefing=briefing(self._settings),
             backlog=BacklogConfig(hurry_s=8.0, drop_s=float("inf")),
         )

@@ -77,13 +77,15 @@ class LiveUtterance:
                 self.lull = False
                 if fresh > self._most_at_once_s * SAMPLE_RATE:
                     return
-            else:
-                self.closed = isinstance(item, Pause)
-                self.lull = isinstance(item, Lull)
-                self.settled = self.settled and not self.lull
-                if isinstance(item, Lull):
-                    self._lull_at = item.at
-                    if doubting:
-                        self.doubted_at = item.at if self.doubted_at is None else self.doubted_at
-                        if fresh >= LEAST_STEP_S * SAMPLE_RATE:
-                            return
+                continue
+            self.closed = isinstance(item, Pause)
+            self.lull = isinstance(item, Lull)
+            self.settled = self.settled and not self.lull
+            if isinstance(item, Pause):
+                self.utterance.pause(item.at)
+            if isinstance(item, Lull):
+                self._lull_at = item.at
+                if doubting:
+                    self.doubted_at = item.at if self.doubted_at is None else self.doubted_at
+                    if fresh >= LEAST_STEP_S * SAMPLE_RATE:
+                        return

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from models.protocols import SAMPLE_RATE, Hypothesis, Word
 from pipeline import guards
@@ -183,6 +184,30 @@ def test_utterance_of_improbable_words_is_discarded_unless_some_of_it_stands() -
     live = utterance(config=config)
     apply(live, hypothesis("the old", probability=0.9))
     assert text(apply(live, hypothesis("man", start=1.0, probability=0.09), closed=True)) == (" man", "")
+
+
+@pytest.mark.parametrize(
+    ("spoken_s", "probability", "heard"), [(0.45, 0.5, ""), (0.45, 0.6, " oh"), (0.55, 0.5, " oh")]
+)
+def test_word_out_of_a_click_has_to_be_probable(spoken_s: float, probability: float, heard: str) -> None:
+    config = RecogniseConfig(noise_below=0.12, brief_s=0.5, brief_noise_below=0.55)
+    found = hypothesis("oh", probability=probability)
+    for before_the_pause in (False, True):
+        live = utterance(seconds=1.0, config=config)
+        if before_the_pause:
+            apply(live, found)
+        live.pause(round(spoken_s * SAMPLE_RATE))
+        assert text(live.close() if before_the_pause else apply(live, found, closed=True)) == (heard, "")
+
+
+def test_what_was_left_open_is_the_draft_of_the_next_pass() -> None:
+    live = utterance()
+    assert live.request("en", closed=False).draft == ()
+    apply(live, hypothesis("one two three", probability=0.3))
+    assert live.request("en", closed=False).draft == (0, 1, 2)
+    apply(live, hypothesis("one two four", probability=0.3))
+    request = live.request("en", closed=False)
+    assert (request.prefix, request.draft) == ((0, 1), (2,))
 
 
 def passage(words: str, start: float, pace: float) -> Hypothesis:
