@@ -63,8 +63,6 @@ class RecognitionRequest:
     """the speaker paused or the audio ended: nothing follows the last word"""
     hotwords: tuple[str, ...] = ()
     """terms that may be heard, the most important first"""
-    draft: tuple[int, ...] = ()
-    """tokens that probably follow the prefix, as the last hypothesis said; what is heard does not depend on them"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,6 @@ class Task:
     length: int
     """of prompt and new tokens together, at most"""
     until: Until
-    draft: tuple[int, ...] = ()
-    """tokens that the text probably begins with, to be verified instead of written where the runtime can"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,8 +117,7 @@ class Utterance:
 
     def request(self, language: str, *, closed: bool) -> RecognitionRequest:
         prefix = tuple(token for word in self._committed for token in word.tokens)
-        draft = tuple(token for word in self._last for token in word.tokens)
-        return RecognitionRequest(self._audio.samples.copy(), language, prefix, self._prompt, closed, draft=draft)
+        return RecognitionRequest(self._audio.samples.copy(), language, prefix, self._prompt, closed)
 
     def apply(
         self, hypothesis: Hypothesis, audio_end: int, *, closed: bool, lull: bool = False, hold: bool = False

@@ -200,16 +200,6 @@ def test_word_out_of_a_click_has_to_be_probable(spoken_s: float, probability: fl
         assert text(live.close() if before_the_pause else apply(live, found, closed=True)) == (heard, "")
 
 
-def test_what_was_left_open_is_the_draft_of_the_next_pass() -> None:
-    live = utterance()
-    assert live.request("en", closed=False).draft == ()
-    apply(live, hypothesis("one two three", probability=0.3))
-    assert live.request("en", closed=False).draft == (0, 1, 2)
-    apply(live, hypothesis("one two four", probability=0.3))
-    request = live.request("en", closed=False)
-    assert (request.prefix, request.draft) == ((0, 1), (2,))
-
-
 def passage(words: str, start: float, pace: float) -> Hypothesis:
     pieces = words.split()
     return Hypothesis(
