@@ -53,6 +53,20 @@ def test_loudspeaker_that_falters_is_silent_for_a_moment_and_loses_nothing() -> 
     assert FALTER_S[0] <= dry_s <= FALTER_S[1]
 
 
+def test_echo_comes_later_and_later_where_the_microphone_has_the_faster_clock() -> None:
+    scene = Scene(np.random.default_rng(0), SILENT_DB, drift_ppm=100.0)
+    scene.path(3)
+    at: list[int] = []
+    for _ in range(2):
+        scene.wait(10.0)
+        at.append(scene.play(np.hanning(480).astype(np.float32))[0])
+    scene.wait(1.0)
+    heard, played = scene.mixed()
+    first, second = (int(np.argmax(heard[begin : begin + DESK_RATE])) for begin in at)
+    assert len(heard) == len(played) == scene.length
+    assert second - first == round(10.0 * DESK_RATE * 100e-6)
+
+
 def test_person_over_the_voice_begins_after_it_and_both_are_whole() -> None:
     scene = Scene(np.random.default_rng(0), SILENT_DB)
     scene.path(0)
