@@ -37,9 +37,9 @@ from pipeline.config import SessionConfig
 from pipeline.engines import Engines, SpeechRequest
 
 ENGINES = ("piper", "kokoro", "espeak")
-# Mean probabilities of words: less is what is left of the loudspeaker, or was heard in a click of 0.2 s, which the gate
+# Mean probabilities of words: less is what is left of the loudspeaker, or was heard in a sound of 0.3 s, which the gate
 # hands on with the 0.3 s before it.
-NOISE = {"noise_below": 0.12, "brief_s": 0.5, "brief_noise_below": 0.55}
+NOISE = {"noise_below": 0.12, "brief_s": 0.6, "brief_noise_below": 0.55}
 SLOWEST, FASTEST = 0.5, 2.0
 
 
