@@ -73,6 +73,8 @@ def failing(error: Exception) -> Callable[[], httpx2.Response]:
 
 
 def translator(server: Server, **more: object) -> LlamaTranslator:
+    """Without deadlines, unless a test asks for one: a machine may stand still for longer than an answer may."""
+    more.setdefault("deadlines", Deadlines(NEVER, NEVER, NEVER))
     return LlamaTranslator("http://127.0.0.1:1/v1", "m", transport=server, **more)  # type: ignore[arg-type]
 
 
@@ -198,7 +200,7 @@ async def test_stream_that_stalls_is_slow() -> None:
 async def test_request_that_finds_no_slot_in_time_is_not_the_servers_fault() -> None:
     begun, forever = asyncio.Event(), asyncio.Event()
     server = Server(stream(event("O"), then=forever.wait))
-    llama = translator(server, max_concurrent=1, deadlines=Deadlines(NEVER, NEVER, NEVER))
+    llama = translator(server, max_concurrent=1)
     first = asyncio.create_task(llama.translate(REQUEST, first_token_deadline_s=NEVER, begun=begun))
     await begun.wait()
     with pytest.raises(LlamaError) as caught:

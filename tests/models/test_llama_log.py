@@ -9,10 +9,9 @@ import httpx2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.llama import LlamaTranslator
 from models.protocols import TranslationRequest
 from pipeline.translate import ClauseTranslation, TranslateConfig
-from tests.models.test_llama import END, NEVER, Server, event, stream
+from tests.models.test_llama import END, NEVER, Server, event, stream, translator
 
 SCRIPTS = st.text(st.sampled_from("aé ßЖ.,猫が寝る電車สวัสดีالبيتहिंदी한국😀"), min_size=1, max_size=8)
 
@@ -26,7 +25,7 @@ def test_shown_text_is_only_appended_to_and_ends_as_the_last_answer(
 
     async def speak() -> None:
         server = Server(*(answer(pieces, data) for _, pieces in steps))
-        llama = LlamaTranslator("http://127.0.0.1:1/v1", "m", transport=server, guard=None)
+        llama = translator(server, guard=None)
         translation, shown = ClauseTranslation(TranslateConfig(hold_back=0, least_source_words=1)), ""
         for number, (source, _) in enumerate(steps, 1):
             request = TranslationRequest(source, "en", "pt", translation.committed, final=number == len(steps))
