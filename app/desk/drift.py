@@ -1,5 +1,5 @@
-"""Loudspeaker and microphone with clocks of their own: the echo's path moves all the time, by up to a sample a second
-for each 20 millionths by which the clocks differ."""
+"""Loudspeaker and microphone with clocks of their own: the echo's path moves all the time, by a sample a second
+for each 21 millionths by which the clocks differ."""
 
 from __future__ import annotations
 
