@@ -56,13 +56,15 @@ class RecognitionRequest:
     language: str
     """a code of `Recognizer.languages`"""
     prefix: tuple[int, ...] = ()
-    """tokens that are committed for this audio; the decoder continues them"""
+    """tokens that are certain for this audio; the decoder continues them"""
     prompt: tuple[int, ...] = ()
     """tokens of what was said before this audio"""
     closed: bool = False
     """the speaker paused or the audio ended: nothing follows the last word"""
     hotwords: tuple[str, ...] = ()
     """terms that may be heard, the most important first"""
+    draft: tuple[int, ...] = ()
+    """tokens that probably follow the prefix; what is heard does not depend on them"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,8 @@ class WhisperRecognizer:
 
         prompt = self._prompt(request)
         allowed = int(TOKEN_ALLOWANCE + MAX_TOKENS_PER_SECOND * len(request.audio) / SAMPLE_RATE) - len(request.prefix)
-        return Task(prompt, min(MAX_POSITIONS, len(prompt.tokens) + max(TOKEN_ALLOWANCE, allowed)), until)
+        longest = min(MAX_POSITIONS, len(prompt.tokens) + max(TOKEN_ALLOWANCE, allowed))
+        return Task(prompt, longest, until, request.draft)
 
     def _hypotheses(self, decoded: _Decoded, numbers: Sequence[int]) -> dict[int, Hypothesis]:
         """Of the texts with these numbers."""

@@ -1,12 +1,14 @@
 """Whisper on ONNX Runtime: the runtime of incremental recognition on a CPU.
 
-A pass over live audio primes the decoder with all that is committed and generates a few words more. CTranslate2 feeds
-such a prefix token by token; here it goes through at once: the same network at two thirds of the cost
-(docs/performance.md).
+A pass over live audio primes the decoder with what is committed and generates a few words more. CTranslate2 feeds such
+a prefix token by token; here it goes through at once: the same network at two thirds of the cost (docs/performance.md).
+The last committed word, and what the pass before left open, go through with it as a draft (speculative decoding:
+Leviathan et al. 2023): what the decoder would have written itself is not written again.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -83,8 +85,9 @@ class OnnxRuntime:
     def _write(self, encoded: Encoded, task: Task, suppressed: Sequence[int]) -> Generated:
         prompt = task.prompt
         fed = prompt.tokens
+        longest = task.length - len(fed)
         step = _Step(self._decoder, encoded | self._begin)
-        first, last = step.feed([fed], [len(prompt.before), len(fed) - 1])[0]
+        first, last = step.begin(fed, [len(prompt.before), len(fed) - 1], task.draft[:longest])
         no_speech = float(_softmax(first)[self._no_speech])
         banned = np.array([*suppressed, *range(self._eot + 1, len(last))])
         if not prompt.prefix:
@@ -97,10 +100,8 @@ class OnnxRuntime:
             return _log_softmax(logits)
 
         def go_on(parents: Sequence[int], tokens: Sequence[int]) -> Floats:
-            step.choose(parents)
-            return scores(step.feed([[token] for token in tokens], [0])[:, 0])
+            return scores(step.go_on(parents, tokens))
 
-        longest = task.length - len(fed)
         found = search(
             scores(last[np.newaxis]), go_on, end=self._eot, width=self._beam_size, longest=longest, until=task.until
         )
@@ -137,6 +138,22 @@ class _Step:
         self.attention: Floats = np.zeros((0, 0, 0, 0), np.float32)
         """(texts, heads, tokens, frames) of what was fed last, before its softmax"""
         self._texts = 1
+        self._draft: deque[tuple[int, Floats]] = deque()
+        """tokens that were fed, but not yet asked for, and what follows each"""
+
+    def begin(self, tokens: Sequence[int], rows: Sequence[int], draft: Sequence[int]) -> Floats:
+        """Logits (rows, vocabulary), as `feed` of one text gives them. `draft` is how it probably goes on."""
+        logits = self.feed([[*tokens, *draft]], [*rows, *range(len(tokens), len(tokens) + len(draft))])[0]
+        self._draft.extend(zip(draft, logits[len(rows) :], strict=True))
+        return logits[: len(rows)]
+
+    def go_on(self, texts: Sequence[int], tokens: Sequence[int]) -> Floats:
+        """Logits (texts, vocabulary) after these texts, by their indices, were given a token each."""
+        if self._draft and [self._draft[0][0]] == list(tokens):
+            return self._draft.popleft()[1][np.newaxis]
+        self._drop_draft()
+        self.choose(texts)
+        return self.feed([[token] for token in tokens], [0])[:, 0]
 
     def feed(self, tokens: Sequence[Sequence[int]], rows: Sequence[int]) -> Floats:
         """Logits (texts, rows, vocabulary) of what follows those of `tokens` at `rows`; so many for each text."""
@@ -145,6 +162,12 @@ class _Step:
         logits, self.attention, *state = self._decoder.run(None, self._inputs)
         self._inputs |= dict(zip(self._past, state, strict=True))
         return logits
+
+    def _drop_draft(self) -> None:
+        if self._draft:
+            wrong = len(self._draft)
+            self._inputs |= {name: np.ascontiguousarray(self._inputs[name][:, :, :-wrong]) for name in self._past}
+            self._draft.clear()
 
     def choose(self, texts: Sequence[int]) -> None:
         """Go on with these texts, by their indices: some several times, others never again."""

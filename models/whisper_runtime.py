@@ -35,7 +35,7 @@ class Prompt:
     """start of transcript, language, task"""
     no_timestamps: int
     prefix: tuple[int, ...]
-    """committed of the audio"""
+    """certain of the audio"""
 
     @property
     def tokens(self) -> list[int]:
@@ -71,6 +71,8 @@ class Task:
     length: int
     """of prompt and new tokens together, at most"""
     until: Until
+    draft: tuple[int, ...] = ()
+    """tokens that the text probably begins with, to be verified instead of written where the runtime can"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,20 +3,22 @@
 A word is committed by what comes first: two successive hypotheses agree on it (LocalAgreement-2: Liu et al. 2020;
 Macháček et al. 2023), or the decoder is sure of it and its audio lies far enough from the edge, where the next sounds
 can no longer change it (the edge rule is AlignAtt's: Papi et al. 2023, on alignment by `model.align`). The decoder is
-primed with the committed tokens and generates only what follows. Punctuation is decided by what follows it: a stop at
-the end of a hypothesis stays open until a later word or the pause confirms it.
+primed with the committed tokens but for the last word's, and generates what follows: a word that was committed wrongly
+(“and” for the beginning of “engraved”) stays, but the decoder does not have to go on from it (docs/performance.md).
+Punctuation is decided by what follows it: a stop at the end of a hypothesis stays open until a later word or the pause
+confirms it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from models.protocols import SAMPLE_RATE, Hypothesis, RecognitionRequest, Word
 from pipeline import guards
 from pipeline.audio import AudioBuffer, Stretch
-from pipeline.words import TimedWord, capitalised, is_stop, spoken
+from pipeline.words import TimedWord, capitalised, is_stop, key, spoken
 
 PASSAGE_WORDS = 3  # in a row, that no two hypotheses share by accident
 
@@ -90,8 +92,7 @@ class Utterance:
     @property
     def prompt(self) -> tuple[int, ...]:
         """What the next utterance is primed with."""
-        tokens = [*self._prompt, *(token for word in self._committed for token in word.tokens)]
-        return tuple(tokens[-self._config.prompt_tokens :])
+        return (*self._prompt, *_tokens(self._committed))[-self._config.prompt_tokens :]
 
     def prime(self, prompt: tuple[int, ...]) -> None:
         """Take what was said before in the same language, where that was not known at the beginning."""
@@ -116,17 +117,19 @@ class Utterance:
         self._paused_at = at
 
     def request(self, language: str, *, closed: bool) -> RecognitionRequest:
-        prefix = tuple(token for word in self._committed for token in word.tokens)
-        return RecognitionRequest(self._audio.samples.copy(), language, prefix, self._prompt, closed)
+        prefix = _tokens(self._committed[: self._reopened])
+        draft = _tokens((*self._committed[self._reopened :], *self._last))
+        return RecognitionRequest(self._audio.samples.copy(), language, prefix, self._prompt, closed, draft=draft)
 
     def apply(
         self, hypothesis: Hypothesis, audio_end: int, *, closed: bool, lull: bool = False, hold: bool = False
     ) -> Update:
-        """Commit what is agreed on or sure; all of it when `closed`, none on `hold`. `lull`: it ends in quiet."""
+        """Commit what is agreed on or sure; all of it when `closed`, none on `hold`. `lull`: it ends in quiet. The
+        hypothesis begins where the prefix of the last request ended."""
         if hypothesis.looped:
             self._prompt = ()
         nothing = self._is_silence(hypothesis) or (closed and self._is_noise(hypothesis.words))
-        words = () if nothing else self._timed(hypothesis.words)
+        words = () if nothing else self._timed(self._following(hypothesis.words))
         words = words[: guards.until_echoed(self._committed, words)]
         words = guards.without_stutter(self._committed, words, self._config.doubtful_below)
         rushed = guards.until_rushed(words, self._floor, self._config.fastest)
@@ -165,6 +168,25 @@ class Utterance:
         brief = self._paused_at - self._begin <= self._config.brief_s * SAMPLE_RATE
         below = self._config.brief_noise_below if brief else self._config.noise_below
         return sum(word.probability for word in words) < below * len(words)
+
+    @property
+    def _reopened(self) -> int:
+        """Index of the last committed word, which marks may follow: from there on the decoder writes anew."""
+        return max((index for index, _ in spoken(self._committed)), default=0)
+
+    def _following(self, words: Sequence[Word]) -> Sequence[Word]:
+        """Of a hypothesis that begins with the last committed word, what comes after it. Where that is another word
+        now, what was said in its time is left out."""
+        again = self._committed[self._reopened :]
+        if not again or not words:
+            return words
+        count = 1
+        if key(words[0].text) != again[0].key:
+            end_s = (again[0].end - self._audio.start) / SAMPLE_RATE
+            count = sum((word.start + word.end) / 2 < end_s for word in words)
+        while len(again) > 1 and count < len(words) and not key(words[count].text):
+            count += 1
+        return words[count:]
 
     def _timed(self, words: Sequence[Word]) -> tuple[TimedWord, ...]:
         """Words on the source's clock, never before what is committed; a sentence begins with a capital."""
@@ -221,8 +243,7 @@ class Utterance:
             return
         kept_s = self._config.keep_s * min(1.0, self.longest_s / self._config.longest_s)
         latest = self._audio.end - round(kept_s * SAMPLE_RATE)
-        kept = max((index for index, _ in spoken(self._committed)), default=0)
-        candidates = [i for i, word in enumerate(self._committed[:kept]) if word.end <= latest]
+        candidates = [i for i, word in enumerate(self._committed[: self._reopened]) if word.end <= latest]
         if not candidates:
             self._force_trim(latest)
             return
@@ -242,8 +263,12 @@ class Utterance:
         scrolled, self._committed = self._committed[:count], self._committed[count:]
         if scrolled:
             self._begins_sentence = is_stop(scrolled[-1].text)
-        self._prompt = (*self._prompt, *(t for word in scrolled for t in word.tokens))[-self._config.prompt_tokens :]
+        self._prompt = (*self._prompt, *_tokens(scrolled))[-self._config.prompt_tokens :]
         self._audio.trim(at)
+
+
+def _tokens(words: Iterable[TimedWord]) -> tuple[int, ...]:
+    return tuple(token for word in words for token in word.tokens)
 
 
 def _with_decided_punctuation(words: Sequence[TimedWord], count: int) -> int:

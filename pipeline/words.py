@@ -24,7 +24,12 @@ class TimedWord:
     @property
     def key(self) -> str:
         """What two hypotheses must share to agree on a word: its letters and digits. Empty for punctuation."""
-        return "".join(c for c in self.text.casefold() if unicodedata.category(c)[0] in "LNM")
+        return key(self.text)
+
+
+def key(text: str) -> str:
+    """Letters and digits alone, in small letters."""
+    return "".join(c for c in text.casefold() if unicodedata.category(c)[0] in "LNM")
 
 
 def spoken(words: Iterable[TimedWord]) -> list[tuple[int, TimedWord]]:

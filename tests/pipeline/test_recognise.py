@@ -90,11 +90,37 @@ def test_word_at_the_very_end_of_the_audio_stays_open() -> None:
     assert text(apply(live, hypothesis("one two"))) == (" one", " two")
 
 
-def test_next_pass_is_primed_with_what_is_committed() -> None:
+def test_next_pass_goes_on_from_what_is_committed_but_for_the_last_word() -> None:
     live = utterance()
-    apply(live, hypothesis("one two three"))
-    apply(live, hypothesis("one two three"))
-    assert live.request("en", closed=False).prefix == (0, 1, 2)
+    assert (live.request("en", closed=False).prefix, live.request("en", closed=False).draft) == ((), ())
+    apply(live, hypothesis("one two three."))
+    assert (live.request("en", closed=False).prefix, live.request("en", closed=False).draft) == ((), (0, 1, 2, 3))
+    apply(live, hypothesis("one two three. five"))
+    assert (live.request("en", closed=False).prefix, live.request("en", closed=False).draft) == ((0, 1), (2, 3, 4))
+
+
+@pytest.mark.parametrize(
+    ("said", "heard", "start", "open_now"),
+    [
+        ("the old man", "man sat down", 1.0, " sat down"),
+        ("the old man", "mane sat down", 1.0, " sat down"),
+        ("the old man", "cold man sat down", 0.5, " sat down"),
+        ("the old man", "sat down", 1.5, " sat down"),
+        ("the old man", "manly sat down", 1.3, " manly sat down"),
+        ("the old man", "man, sat down", 1.0, ", sat down"),
+        ("the old man.", "man, sat down", 1.0, " sat down"),
+        ("the old man.", "mane sat down", 1.0, " sat down"),
+        ("the old man", "", 1.0, ""),
+    ],
+)
+def test_committed_word_stays_where_another_is_heard_in_its_place(
+    said: str, heard: str, start: float, open_now: str
+) -> None:
+    live = utterance()
+    apply(live, hypothesis(said))
+    update = apply(live, hypothesis(said), closed=said.endswith("."))
+    assert text(update) == (f" {said}", "")
+    assert text(apply(live, hypothesis(heard, start))) == ("", open_now)
 
 
 def test_silence_is_not_recognised() -> None:
@@ -118,7 +144,7 @@ def test_long_buffer_is_trimmed_and_scrolled_text_becomes_the_prompt() -> None:
     assert len(update.committed) == 26
     assert live.audio.end - live.audio.start <= 4 * SAMPLE_RATE
     request = live.request("en", closed=False)
-    assert request.prompt + request.prefix == tuple(range(26))
+    assert request.prompt + request.prefix + request.draft == tuple(range(26))
 
 
 def test_buffer_that_is_shorter_than_it_may_be_keeps_less() -> None:
@@ -170,7 +196,7 @@ def test_last_committed_word_stays_in_the_buffer_that_is_trimmed() -> None:
         update = apply(live, hypothesis("one two three four"))
     assert text(update) == (" one two three four", "")
     request = live.request("en", closed=False)
-    assert (request.prompt, request.prefix) == ((0, 1, 2), (3,))
+    assert (request.prompt, request.prefix, request.draft) == ((0, 1, 2), (), (3,))
     assert live.audio.start == 1.5 * SAMPLE_RATE
 
 

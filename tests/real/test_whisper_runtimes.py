@@ -6,6 +6,7 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -224,3 +225,40 @@ def test_marks_are_likelier_where_the_text_that_is_gone_on_from_has_few_and_nowh
     assert mark.text.strip() in whisper_onnx.MARKS
     marked = RecognitionRequest(audio, "en", prefix + mark.tokens)
     assert words(eager.recognize(marked)) == words(onnx.recognize(marked))
+
+
+@pytest.mark.parametrize("beam_size", [1, None])
+def test_a_draft_spares_runs_of_the_decoder_and_changes_nothing_that_is_heard(
+    audio: Samples, beam_size: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = WhisperRecognizer(Store().ensure("whisper-base"), beam_size=beam_size)
+    runs: list[int] = []
+
+    def counted(step: _Step, tokens: Sequence[Sequence[int]], rows: Sequence[int]) -> NDArray[np.float32]:
+        runs.append(len(tokens))
+        return feed(step, tokens, rows)
+
+    def heard(draft: tuple[int, ...]) -> tuple[Hypothesis, int]:
+        runs.clear()
+        return made.recognize(RecognitionRequest(audio, "en", prefix, draft=draft)), len(runs)
+
+    feed = _Step.feed
+    monkeypatch.setattr(_Step, "feed", counted)
+    whole = made.recognize(RecognitionRequest(audio, "en")).words
+    wrong = made.encode_text(" nobody said that", "en")
+    taken: Counter[str] = Counter()
+    for count in range(4, len(whole)):
+        prefix = tuple(token for word in whole[:count] for token in word.tokens)
+        plain, without = heard(())
+        tokens = tuple(token for word in plain.words for token in word.tokens)
+        drafts = {"right": tokens, "too long": tokens + wrong, "wrong at the end": tokens[:2] + wrong, "wrong": wrong}
+        taken["none"] += without
+        for name, draft in drafts.items():
+            hypothesis, needed = heard(draft)
+            taken[name] += needed
+            assert words(hypothesis) == words(plain), name
+            assert [word.end for word in hypothesis.words] == [word.end for word in plain.words], name
+            assert hypothesis.mean_log_probability == pytest.approx(plain.mean_log_probability, abs=0.01), name
+            assert needed == 2 or (beam_size, name) not in ((1, "right"), (1, "too long"))  # with that for alignment
+    assert taken["right"] == taken["too long"] <= taken["wrong at the end"] <= taken["wrong"] == taken["none"]
+    assert taken["right"] < taken["none"]  # little in these seconds, where there often is a second hypothesis
