@@ -180,10 +180,15 @@ class Utterance:
         again = self._committed[self._reopened :]
         if not again or not words:
             return words
+        end_s = (again[0].end - self._audio.start) / SAMPLE_RATE
+
+        def covered(word: Word) -> bool:
+            same = key(word.text) == again[0].key
+            return (word.start if same else (word.start + word.end) / 2) < end_s
+
         count = 1
         if key(words[0].text) != again[0].key:
-            end_s = (again[0].end - self._audio.start) / SAMPLE_RATE
-            count = sum((word.start + word.end) / 2 < end_s for word in words)
+            count = max((number for number, word in enumerate(words, 1) if covered(word)), default=0)
         while len(again) > 1 and count < len(words) and not key(words[count].text):
             count += 1
         return words[count:]
