@@ -21,6 +21,7 @@ from pipeline.audio import AudioBuffer, Stretch
 from pipeline.words import TimedWord, capitalised, is_stop, key, spoken
 
 PASSAGE_WORDS = 3  # in a row, that no two hypotheses share by accident
+PLACE_WORDS = 2  # that are heard in the place of one: where times of words are wrong, no more are left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,8 @@ class Utterance:
 
         count = 1
         if key(words[0].text) != again[0].key:
-            count = max((number for number, word in enumerate(words, 1) if covered(word)), default=0)
+            places = enumerate(words[:PLACE_WORDS], 1)
+            count = max((number for number, word in places if covered(word)), default=0)
         while len(again) > 1 and count < len(words) and not key(words[count].text):
             count += 1
         return words[count:]

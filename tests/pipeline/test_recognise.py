@@ -107,6 +107,7 @@ def test_next_pass_goes_on_from_what_is_committed_but_for_the_last_word() -> Non
         ("the old man", "cold man sat down", 0.5, " sat down"),
         ("the old man", "cold man sat down", 0.8, " sat down"),
         ("the old man", "sat down", 1.5, " sat down"),
+        ("the old man", "we all sat down", -0.5, " sat down"),
         ("the old man", "manly sat down", 1.3, " manly sat down"),
         ("the old man", "man, sat down", 1.0, ", sat down"),
         ("the old man.", "man, sat down", 1.0, " sat down"),
