@@ -99,6 +99,14 @@ def test_next_pass_goes_on_from_what_is_committed_but_for_the_last_word() -> Non
     assert (live.request("en", closed=False).prefix, live.request("en", closed=False).draft) == ((0, 1), (2, 3, 4))
 
 
+def test_where_nothing_is_reopened_the_decoder_goes_on_from_all_that_is_committed() -> None:
+    live = utterance(config=RecogniseConfig(longest_s=30, reopen=False))
+    for _ in range(2):
+        apply(live, hypothesis("one two three"))
+    assert (live.request("en", closed=False).prefix, live.request("en", closed=False).draft) == ((0, 1, 2), ())
+    assert text(apply(live, hypothesis("three four", 1.0))) == ("", " three four")
+
+
 @pytest.mark.parametrize(
     ("said", "heard", "start", "open_now"),
     [
