@@ -54,8 +54,6 @@ class RecogniseConfig:
     """from where the gate let an utterance through to the pause that ended it: so short that no word fits"""
     brief_noise_below: float = 0.0
     """as `noise_below`, for such an utterance: a click, in which Whisper hears "Oh." or "Thank you." """
-    reopen: bool = True
-    """the decoder may hear another word in the place of the last committed one"""
     prompt_tokens: int = 60
 
 
@@ -120,9 +118,8 @@ class Utterance:
         self._paused_at = at
 
     def request(self, language: str, *, closed: bool) -> RecognitionRequest:
-        certain = self._reopened if self._config.reopen else len(self._committed)
-        prefix = _tokens(self._committed[:certain])
-        draft = _tokens((*self._committed[certain:], *self._last))
+        prefix = _tokens(self._committed[: self._reopened])
+        draft = _tokens((*self._committed[self._reopened :], *self._last))
         return RecognitionRequest(self._audio.samples.copy(), language, prefix, self._prompt, closed, draft=draft)
 
     def apply(
@@ -182,7 +179,7 @@ class Utterance:
         """Of a hypothesis that begins with the last committed word, what comes after it. Where that is another word
         now, what was said in its time is left out."""
         again = self._committed[self._reopened :]
-        if not again or not words or not self._config.reopen:
+        if not again or not words:
             return words
         end_s = (again[0].end - self._audio.start) / SAMPLE_RATE
 
@@ -194,7 +191,8 @@ class Utterance:
         if key(words[0].text) != again[0].key:
             places = enumerate(words[:PLACE_WORDS], 1)
             count = max((number for number, word in places if covered(word)), default=0)
-        while len(again) > 1 and count < len(words) and not key(words[count].text):
+        marked = len(again) > 1
+        while marked and count < len(words) and not key(words[count].text):
             count += 1
         return words[count:]
 

@@ -39,8 +39,7 @@ from pipeline.engines import Engines, SpeechRequest
 ENGINES = ("piper", "kokoro", "espeak")
 # Mean probabilities of words: less is what is left of the loudspeaker, or was heard in a sound of 0.3 s, which the gate
 # hands on with the 0.3 s before it.
-# Over the voice `reopen` costs sentences (docs/desk.md).
-NOISE = {"noise_below": 0.12, "brief_s": 0.6, "brief_noise_below": 0.55, "reopen": False}
+NOISE = {"noise_below": 0.12, "brief_s": 0.6, "brief_noise_below": 0.55}
 SLOWEST, FASTEST = 0.5, 2.0
 
 
