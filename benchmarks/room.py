@@ -30,6 +30,7 @@ ECHOES = ((60.0, -6.0), (150.0, 0.0), (250.0, -12.0), (20.0, -20.0))
 DEVICES_MS = (20.0, 50.0)  # that the devices add, between these
 TURNS_BEFORE_CHANGE = 3
 SETTLING_S = 8.0  # of the voice alone, at the beginning
+SETTLED_S = 3.0  # where the echo's path is as it was
 PAUSE_S = 1.5
 OVER_S = (0.3, 1.2)  # of the voice, before a person begins to speak over it
 ANSWER_S = (0.3, 0.9)  # after a person, until the voice begins
@@ -173,9 +174,11 @@ def understood(
     recognizer: Recognizer,
     *,
     rounds: int,
-    changes: bool,
+    changes: bool = False,
+    falters: bool = False,
 ) -> Understood:
-    """Each person alone and over the voice, `rounds` times; `changes`: the echo's path does before a third of them."""
+    """Each person alone and over the voice, `rounds` times. `changes`: the echo's path does before a third of them.
+    `falters`: the loudspeaker does while each of them speaks, and is then as it was."""
     rng, number = scene.rng, 0
     scene.path(0)
     scene.play(_voice(voices, rng, round(SETTLING_S * DESK_RATE)))
@@ -190,7 +193,13 @@ def understood(
         scene.wait(PAUSE_S)
         after_s = float(rng.uniform(*OVER_S))
         voice = _voice(voices, rng, len(person.sound) + round((after_s + 1) * DESK_RATE))
-        over.append((person, scene.over(voice, person.sound, after_s)))
+        begin, end = scene.over(voice, person.sound, after_s)
+        over.append((person, (begin, end)))
+        if falters:
+            scene.falter(round(rng.uniform(begin, (begin + end) / 2)))
+            scene.wait(PAUSE_S)
+            scene.path(0)
+            scene.play(_voice(voices, rng, round(SETTLED_S * DESK_RATE)))
     scene.wait(PAUSE_S)
     freed = scene.freed()
     return Understood(_errors(alone, freed, recognizer), _errors(over, freed, recognizer))
@@ -225,13 +234,22 @@ def openings(
 
 
 def table(
-    known: Understood, changed: Understood, through: Sequence[Opening], faltering: Sequence[Opening], minutes: float
+    known: Understood,
+    changed: Understood,
+    faltered: Understood,
+    through: Sequence[Opening],
+    faltering: Sequence[Opening],
+    minutes: float,
 ) -> Table:
     shown = Table(box=None)
     for title in ("figure", "value"):
         shown.add_column(title)
-    shown.add_row("WER alone; over the voice", f"{100 * known.alone:.1f} %; {100 * known.over:.1f} %")
-    shown.add_row("the same, where the echo's path changes", f"{100 * changed.alone:.1f} %; {100 * changed.over:.1f} %")
+    for name, found in (
+        ("WER alone; over the voice", known),
+        ("the same, where the echo's path changes", changed),
+        ("the same, where the loudspeaker falters meanwhile", faltered),
+    ):
+        shown.add_row(name, f"{100 * found.alone:.1f} %; {100 * found.over:.1f} %")
     shown.add_row(f"the voice got through, in {minutes:.0f} minutes", _times(through))
     shown.add_row("the same, where the loudspeaker falters in every answer", _times(faltering))
     return shown

@@ -298,15 +298,15 @@ def room(
     def scene() -> simulated.Scene:
         return simulated.Scene(np.random.default_rng(seed), noise, drift)
 
-    known, changed = (
-        simulated.understood(scene(), people, voices, recognizer, rounds=rounds, changes=changes)
-        for changes in (False, True)
+    known, changed, faltered = (
+        simulated.understood(scene(), people, voices, recognizer, rounds=rounds, changes=changes, falters=falters)
+        for changes, falters in ((False, False), (True, False), (False, True))
     )
     through, faltering = (
         simulated.openings(scene(), people, voices, detector(Store()), minutes=minutes, falters=falters)
         for falters in (False, True)
     )
-    Console().print(simulated.table(known, changed, through, faltering, minutes))
+    Console().print(simulated.table(known, changed, faltered, through, faltering, minutes))
 
 
 @app.command()

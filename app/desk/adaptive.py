@@ -8,12 +8,15 @@ leaves, they are let through as it leaves them.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.desk.drift import Drift, moved
+from app.desk.shift import Search
 from app.desk.sound import FRAME, SILENCE, mean_power
 from models.protocols import Samples
 
@@ -47,30 +50,44 @@ class LinearCanceller:
     FOLLOWED = 0.05  # of the power that was heard is left, at most, by a filter that knows the path
     EXPLAINED = 0.15  # of it is left, at most, while nobody else speaks
     ANEW = 60  # frames of echo that have to be followed, until a path that was learned anew is known for all sounds
-    FOUND = 20  # where one that is known has moved: a vowel resembles itself, a period later
+    SOON = 20  # where it was found in the shape of the one that was known: a vowel resembles itself, a period later
+    FOUND = 0.01  # of the power of a path that a loudspeaker has moved, may be wrong
+    FOUND_SO = 0.1  # of one that has changed, and seems to have moved
+    KEPT = 0.9  # of the energy of a path that is known, that has to stay within the window
 
     def __init__(self) -> None:
         self._played = np.zeros((self.PARTITIONS, FRAME + 1), np.complex64)  # newest first
         self._path = np.zeros((len(self.STAYS), self.PARTITIONS, FRAME + 1), np.complex64)
         self._doubt = np.ones(self._path.shape, np.float32)
         self._noise = np.zeros((len(self.STAYS), FRAME + 1), np.float32)
-        self._left, self._heard = np.zeros(len(self.STAYS)), 0.0  # power, over the last 0.1 s
+        self._left = np.zeros(len(self.STAYS))  # power, over the last 0.1 s
+        self.heard = 0.0
+        """power, over the last 0.1 s"""
         self._stays = self.STAYS.copy()
         self._wandered = 0.0
         self._drift = Drift()
         self._surprise = np.zeros(2)  # power that the exact filter leaves, and that it expected to leave
         self.astray = False
         """the path has just changed"""
-        self._anew = self.ANEW
+        self._anew = self._anew_then = self.ANEW  # frames; then: when the path was followed last
         self._known: NDArray[np.complex64] | None = None
         """the path as it was when it was followed last"""
-        self._search: _Search | None = None
+        self._doubted = np.ones(FRAME + 1, np.float32)
+        """how unsure it was"""
+        self._search: Search | None = None
+        self._moved: tuple[int, float] | None = None  # what was found, to be taken up with the next frame
+        self.found = False
+        """echoes were said to have `moved`, and it is known by how much since just now"""
+        self._expected: deque[Samples] = deque(maxlen=Search.REACH)  # the echo of late
         self._before = SILENCE
         self._silent = 0  # frames in which nothing was played, up to now
         self._turn = 0
 
     def process(self, heard: Samples, played: Samples) -> Samples:
         """`heard` without what the path makes of `played`."""
+        self.found = False
+        if self._moved is not None:
+            self._take_up(*self._moved)
         if by := self._drift.frame():
             self._move(by)
         if played.any():
@@ -85,10 +102,10 @@ class LinearCanceller:
         if self._echoes:
             self._learn(spectrum, power)
         self._left += 0.1 * (np.mean(np.square(left), axis=1) - self._left)
-        self._heard += 0.1 * (mean_power(heard) - self._heard)
+        self.heard += 0.1 * (mean_power(heard) - self.heard)
         self._follow()
         changed = self._left[-1] < self.CHANGED * self._left[0]
-        self.astray = bool(changed or self._left[0] > self.WORSE * self._heard + QUIET)
+        self.astray = bool(changed or self._left[0] > self.WORSE * self.heard + QUIET)
         if self._echoes:
             self._find_again(heard)
         if not changed:
@@ -115,23 +132,74 @@ class LinearCanceller:
         for state in (self._path, self._doubt, self._noise, self._left):
             state[to] = state[of]
 
-    def shift(self, frames: int, before: Samples) -> None:
-        """From now on `played` comes so many frames later than it did; `before` would then have come last."""
-        self._catch_up()
+    def shift(self, frames: int, before: Sequence[Samples]) -> None:
+        """From now on `played` comes so many frames later than it did; `before` would then have come last, the newest
+        first, one more than there are partitions."""
+        self._align(before)
+        if self._moved is not None:
+            by, gain = self._moved
+            self._moved = by - frames * FRAME, gain
+            return
         kept = max(0, self.PARTITIONS - abs(frames))
         old, new = (self.PARTITIONS - kept, 0) if frames > 0 else (0, self.PARTITIONS - kept)
-        path, doubt, played = np.zeros_like(self._path), np.ones_like(self._doubt), np.zeros_like(self._played)
+        path, doubt = np.zeros_like(self._path), np.ones_like(self._doubt)
         path[:, new : new + kept] = self._path[:, old : old + kept]
         doubt[:, new : new + kept] = self._doubt[:, old : old + kept]
-        played[new : new + kept] = self._played[old : old + kept]
-        self._path, self._doubt, self._played, self._before = path, doubt, played, before
-        self._known = None if self._known is None else moved(self._known, -frames * FRAME)
-        self._search = None if self._search is None else _Search()
+        self._path, self._doubt = path, doubt
+        if self._known is not None:
+            self._known = self._within(self._known, -frames * FRAME)
+            self._search = self._search if self._known is not None else None
+
+    def _take_up(self, by: int, gain: float) -> None:
+        """The path that is known has moved."""
+        self._moved = None
+        known = None if self._known is None else self._within(self._known, by)
+        if known is None:
+            return
+        self._known = (gain * known).astype(np.complex64)
+        self._path[:] = self._known
+        told = self._search is not None and self._search.told
+        wrong = (self.FOUND if told else self.FOUND_SO) * np.mean(_power(self._known))
+        self._doubt[:] = np.maximum(self._doubted, wrong)
+        self._anew = self._anew_then if told else min(self._anew, self.SOON)
+        self._left[:] = self.heard
+        self._surprise[:] = 0
+        self._expected.clear()
+        self._search = None
+        self.found = told
+
+    def _within(self, path: NDArray[np.complex64], by: int) -> NDArray[np.complex64] | None:
+        """So many samples later; None where it would not stay within the window."""
+        later = moved(path, by)
+        return later if np.sum(_power(later)) > self.KEPT * np.sum(_power(path)) else None
+
+    def _align(self, before: Sequence[Samples]) -> None:
+        self._catch_up()
+        self._before = before[0]
+        pairs = [np.concatenate([one, next_]) for next_, one in pairwise(before)]
+        self._played = np.fft.rfft(np.stack(pairs)).astype(np.complex64)
+
+    def moved(self) -> None:
+        """Echoes come sooner or later than before, about now."""
+        if self._search is not None and self._search.told:
+            self._search.prolong()
+        else:
+            self._search = Search(self._expected, told=True)
+
+    @property
+    def later(self) -> int:
+        """Samples by which the echo was just found to come later than before; its path will be taken up as such."""
+        return 0 if self._moved is None else self._moved[0]
 
     @property
     def anew(self) -> bool:
         """The path is being learned: what it does with sounds that have not been played yet is not known."""
         return self._anew > 0
+
+    @property
+    def gain(self) -> float:
+        """Of the power of what was played, in the path that was known last; 0 where none was."""
+        return 0.0 if self._known is None else float(np.sum(_power(self._known))) / FRAME
 
     @property
     def surprise_db(self) -> float:
@@ -156,21 +224,18 @@ class LinearCanceller:
     def _find_again(self, heard: Samples) -> None:
         """A path that has only moved, as where a stream begins anew, need not be learned again."""
         if self.astray and self._known is not None:
-            self._search = self._search or _Search()
-        elif self._left[0] < self.FOLLOWED * self._heard and self._heard > QUIET:
-            self._known = self._path[0].copy()
-            self._anew = max(0, self._anew - 1)
-        if self._search is None or self._known is None:
+            self._search = self._search or Search(self._expected)
+        elif self._left[0] < self.FOLLOWED * self.heard and self.heard > QUIET:
+            self._known, self._doubted = self._path[0].copy(), np.mean(self._doubt[0], axis=0)
+            self._anew = self._anew_then = max(0, self._anew - 1)
+        if self._known is None:
             return
-        echo = np.fft.irfft(np.einsum("pf,pf->f", self._played, self._known), 2 * FRAME)[FRAME:]
-        found = self._search.add(heard, echo.astype(np.float32))
-        if found is not None:
-            by, gain = found
-            self._path[:] = gain * moved(self._known, by)
-            self._doubt[:] = 0.1 * np.mean(_power(self._path), axis=(1, 2), keepdims=True)
-            self._anew = min(self._anew, self.FOUND)
-        if found is not None or self._search.over:
-            self._search = None
+        echo = np.fft.irfft(np.einsum("pf,pf->f", self._played, self._known), 2 * FRAME)[FRAME:].astype(np.float32)
+        if self._search is not None:
+            self._moved = self._search.add(heard, echo)
+            if self._search.over and self._moved is None:
+                self._search = None
+        self._expected.append(echo)
 
     def _learn(self, left: NDArray[np.complex64], now: NDArray[np.float32]) -> None:
         """From the spectra of what was left, and their power."""
@@ -187,7 +252,7 @@ class LinearCanceller:
         impulses[..., FRAME:] = 0  # a partition is no longer than a frame
         self._path[:, some] = np.fft.rfft(impulses)
         self._doubt *= np.maximum(1 - 0.5 * step * power, 0)
-        if self._left[1] < self.EXPLAINED * self._heard:
+        if self._left[1] < self.EXPLAINED * self.heard:
             self._drift.look(self._path[1])
         self._age(1)
 
@@ -203,42 +268,6 @@ class LinearCanceller:
         if self._silent > self.PARTITIONS:
             self._age(self._silent - self.PARTITIONS)
             self._silent = self.PARTITIONS
-
-
-class _Search:
-    """By how much an echo comes later, and how much louder, than the path that was known says."""
-
-    LEAST = 12  # frames of echo, to look at
-    MOST = 80
-    EVERY = 4
-    REACH = 10 * FRAME  # samples, sooner or later
-    SURE = 0.5  # of the power of what was heard, explained
-
-    def __init__(self) -> None:
-        self._heard: list[Samples] = []
-        self._echo: list[Samples] = []
-
-    @property
-    def over(self) -> bool:
-        return len(self._heard) >= self.MOST
-
-    def add(self, heard: Samples, echo: Samples) -> tuple[int, float] | None:
-        """Samples and gain, once they are sure."""
-        if mean_power(echo) > QUIET or self._heard:
-            self._heard.append(heard)
-            self._echo.append(echo)
-        count = len(self._heard)
-        if count < self.LEAST or count % self.EVERY:
-            return None
-        heard, echo = np.concatenate(self._heard[-4 * self.LEAST :]), np.concatenate(self._echo[-4 * self.LEAST :])
-        size = 1 << (2 * len(heard) - 1).bit_length()
-        cross = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(np.fft.rfft(echo, size)))
-        near = np.concatenate([cross[-self.REACH :], cross[: self.REACH + 1]])
-        by = int(np.argmax(near))
-        energy = float(np.dot(echo, echo)) + 1e-10
-        gain = float(near[by]) / energy
-        explained = gain * float(near[by]) / (float(np.dot(heard, heard)) + 1e-10)
-        return (by - self.REACH, gain) if explained > self.SURE else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +286,10 @@ class Parts:
     """or has found it just now"""
     surprise_db: float = 100.0
     """what it leaves, to what it expected to leave of the echo"""
+    found: bool = False
+    """the path has moved, and it is known by how much"""
+    louder: bool = False
+    """than any echo"""
 
 
 class DoubleTalk:
@@ -272,6 +305,7 @@ class DoubleTalk:
     UNKNOWN_DB = 30.0  # what is left of an echo whose path is not known: more than there ever is
     KNOWN_DB = -10.0  # of what is left, at most, of an echo whose path has not changed
     SOUNDS = 0.25  # of the echo's power of late, at least: its end, that a room prolongs, says nothing about the path
+    FOUND_DB = -20.0  # what is left of an echo that was found where it has moved to
     FOLLOWED_DB = -12.0  # what is left of an echo whose path is known
     HANGOVER = 50  # frames, at most: consonants and the ends of words are quieter than the echo
     EACH = 6  # of these, for each frame in which a person was heard
@@ -280,6 +314,7 @@ class DoubleTalk:
     def __init__(self) -> None:
         self._left = self._echo = 1e-10
         self._ratio_db = self.UNKNOWN_DB  # of what is left to the echo that was found, while nobody speaks
+        self._known_db = self.UNKNOWN_DB  # the same, when the path was known last
         self._above_echo_db = 0.0
         self._noise_db = 0.0
         self._unplayed = self._confirmed = 0  # frames
@@ -301,6 +336,8 @@ class DoubleTalk:
 
     def forget(self) -> None:
         """The echo's path is not known any more: nobody is known to speak over it."""
+        if self._ratio_db < self.FOLLOWED_DB:
+            self._known_db = self._ratio_db
         self._ratio_db = self.UNKNOWN_DB
         self._over = 0
 
@@ -308,7 +345,11 @@ class DoubleTalk:
         """What to go on with, and the frame that it was, `LOOK_BACK` frames late."""
         if parts.astray:
             self.mistaken()
-        if self._person(parts):
+        if parts.found:
+            self._ratio_db = max(self.FOUND_DB, self._known_db)
+            self._left = self._echo = 1e-10
+            self._confirmed = max(self._confirmed, self.CONFIRMED)
+        if self._person(parts) or parts.louder:
             self._found += 1
             self._over = min(self.HANGOVER, self._found * self.EACH)
         else:

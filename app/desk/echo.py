@@ -23,6 +23,8 @@ WITHIN_REACH_S = 0.5  # of a delay that AEC3 finds by itself
 LOW_RATE = 8_000  # Hz, at which two sounds are compared
 HANGOVER_S = 0.35  # of the room, after the loudspeaker fell silent
 AUDIBLE_DB = -60.0  # of the reference
+MOVED = 300  # frames in which echoes that have moved must have been found again
+LOUDER = 10.0  # times the power of the loudest echo that may come
 AHEAD_S = 0.03  # of the echo, that the linear filter's window begins
 TAPS = 32  # at `LOW_RATE`, that may lie between a sound and its likeness
 NOTHING = np.zeros(0, np.float32)
@@ -88,6 +90,8 @@ class WebRtc:
         self.delay = DelayEstimator()
         self._linear = LinearCanceller()
         self._lag = 0  # frames by which the linear filter gets what was played later than it was
+        self._played: deque[float] = deque([0.0], maxlen=round(LONGEST_S / FRAME_S))  # power
+        self._since_moved = MOVED
         self._double_talk = DoubleTalk()
         self._guard = Guard()
         self._reference: deque[Samples] = deque(maxlen=round(LONGEST_S / FRAME_S) + 1)
@@ -95,10 +99,24 @@ class WebRtc:
     def process(self, heard: Samples, played: Samples) -> Samples:
         self.delay.add(heard, played)
         self._reference.append(played)
+        self._played.append(mean_power(played))
+        self._since_moved += 1
         left, linear = self._subtracted(heard), self._linear
         if linear.astray:
             self._guard.close()
-        parts = Parts(heard, played, left, self._cleaned(heard), linear.astray, linear.anew, linear.surprise_db)
+        if linear.found:
+            self._guard.found()
+        parts = Parts(
+            heard,
+            played,
+            left,
+            self._cleaned(heard),
+            linear.astray,
+            linear.anew,
+            linear.surprise_db,
+            linear.found,
+            self._louder,
+        )
         passed = self._double_talk.process(parts)
         if passed is None:
             return NOTHING
@@ -110,15 +128,28 @@ class WebRtc:
         return out
 
     def moved(self) -> None:
+        self._since_moved = 0
+        self._linear.moved()
         self._guard.doubt()
         self._double_talk.forget()
+
+    @property
+    def _louder(self) -> bool:
+        """Echoes have moved, which does not make them louder, and what is heard is louder than any of them can be: a
+        person (Geigel's detector, in Duttweiler 1978)."""
+        linear = self._linear
+        return self._since_moved < MOVED and linear.heard > LOUDER * linear.gain * max(self._played) > 0
 
     def _subtracted(self, heard: Samples) -> Samples:
         lag = max(0, int((self.delay.seconds - AHEAD_S) / FRAME_S))
         if lag != self._lag:
-            self._linear.shift(lag - self._lag, self._before(lag + 1))
+            before = [self._before(lag + 1 + n) for n in range(LinearCanceller.PARTITIONS + 1)]
+            self._linear.shift(lag - self._lag, before)
             self._lag = lag
-        return self._linear.process(heard, self._before(lag))
+        left = self._linear.process(heard, self._before(lag))
+        if self._linear.later:
+            self.delay.moved(self._linear.later / DESK_RATE)
+        return left
 
     def _cleaned(self, heard: Samples) -> Samples:
         late = self.delay.seconds > WITHIN_REACH_S
@@ -149,6 +180,7 @@ class Guard:
     """
 
     WINDOW = 25  # frames of what was heard
+    LEAST = 15  # of these, that are cleaned in the same way
     EVERY = 5  # frames
     ENOUGH = 30  # frames without resemblance, to let a person pass
     TAKEN_DB = 20.0  # by the canceller: what is left then is no speech
@@ -187,11 +219,18 @@ class Guard:
         self.close()
         self._held = 0
 
+    def found(self) -> None:
+        """The path, which had changed: what was heard up to now says nothing about it, and it has to be borne out."""
+        self._cleaned.clear()
+        self._suspect = 0
+
     def process(
         self, heard: Samples, cleaned: Samples, played: Samples, delay_s: float, *, over: bool = False
     ) -> Samples:
         """What may pass: nothing, or all that waited. `delay_s` is the echo's as far as it is known; `over`: a person
         is known to speak over it."""
+        if over and not self._over:
+            self._cleaned.clear()
         self._cleaned.append(_decimated(cleaned))
         self._played.append(_decimated(played))
         if level_db(played) > AUDIBLE_DB:
@@ -204,7 +243,8 @@ class Guard:
         self._suspect = self._suspect + 1 if self._doubtful() else 0
         self._closed = 0 if over and not self._over else max(0, self._closed - 1)
         self._over = over
-        if self._suspect and self._suspect % self.EVERY == 0 and self._resembles(delay_s):
+        due = self._suspect % self.EVERY == 0 and len(self._cleaned) >= self.LEAST
+        if self._suspect and due and self._resembles(delay_s):
             self._held = 0 if self._closed else self._held
             self._closed = self.CLOSED
         if self._held < self.PROVEN and not over:
@@ -284,6 +324,13 @@ class DelayEstimator:
         self._count += 1
         if self._count % self.EVERY == 0 and sum(self._active) > len(self._active) / 3 > 20:
             self._estimate()
+
+    def moved(self, later_s: float) -> None:
+        """Echoes are known to come so much later than they did."""
+        self.seconds = min(LONGEST_S, max(0.0, self.seconds + later_s))
+        self._last = -1.0
+        for frames in (self._heard, self._played, self._active):
+            frames.clear()
 
     def _estimate(self) -> None:
         at, sure = alike(np.concatenate(self._heard), np.concatenate(self._played))

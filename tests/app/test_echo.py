@@ -119,6 +119,14 @@ def subtracted(canceller: LinearCanceller, heard: np.ndarray, played: np.ndarray
     return np.concatenate([canceller.process(heard[a : a + FRAME], played[a : a + FRAME]) for a in starts(heard)])
 
 
+NOTHING = [SILENCE] * (LinearCanceller.PARTITIONS + 1)
+
+
+def before(samples: np.ndarray, end: int) -> list[np.ndarray]:
+    """As many frames as a canceller models and one more, the newest first, `end` samples on."""
+    return [samples[end - (n + 1) * FRAME : end - n * FRAME] for n in range(LinearCanceller.PARTITIONS + 1)]
+
+
 def starts(samples: np.ndarray) -> range:
     return range(0, len(samples), FRAME)
 
@@ -136,11 +144,11 @@ def test_linear_canceller_keeps_what_it_learned_where_what_was_played_is_handed_
     heard = late(played, 0.06)
     canceller = LinearCanceller()
     subtracted(canceller, heard[: 2 * DESK_RATE], played[: 2 * DESK_RATE])
-    canceller.shift(3, played[2 * DESK_RATE - 4 * FRAME : 2 * DESK_RATE - 3 * FRAME])
+    canceller.shift(3, before(played, 2 * DESK_RATE - 3 * FRAME))
     held = late(played, 0.03, 1.0)
     left = subtracted(canceller, heard[2 * DESK_RATE :], held[2 * DESK_RATE :])
     assert level_db(left[DESK_RATE // 2 :]) < level_db(heard) - 20
-    canceller.shift(-3, SILENCE)
+    canceller.shift(-3, NOTHING)
     assert np.isfinite(subtracted(canceller, heard, played)).all()
 
 
@@ -149,7 +157,7 @@ def test_way_that_moved_out_of_the_window_is_learned_anew(frames: int) -> None:
     played = noise(0, 3.0)
     canceller = LinearCanceller()
     subtracted(canceller, late(played, 0.06), played)
-    canceller.shift(frames, SILENCE)
+    canceller.shift(frames, NOTHING)
     left = subtracted(canceller, heard := late(played, 0.04), played)
     assert level_db(left[2 * DESK_RATE :]) < level_db(heard) - 20
 

@@ -1,0 +1,94 @@
+"""Where an echo has gone that comes sooner or later than it did: a stream has faltered or begun anew.
+
+The generalised cross-correlation with phase transform (Knapp and Carter 1976) of what is heard with the echo that was
+to come: over a third of a second its peak stands out also where a person who speaks at the same time is 15 dB louder.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from app.desk.sound import FRAME, FRAME_S, mean_power
+from models.protocols import Samples
+
+QUIET = 1e-6  # power, of an echo that tells nothing
+
+
+class Search:
+    """By how much an echo comes later, and how much louder, than is expected."""
+
+    WINDOW = 30  # frames of what is heard, at most,
+    LEAST = 15  # and at least
+    EVERY = 5  # frames
+    MOST = 120  # frames of echo in which it has to be found
+    REACH = round(0.3 / FRAME_S)  # frames, sooner or later
+    DOWN = 3  # times fewer samples: a voice has all it needs for this below 8 kHz
+    SURE = 14.0  # of the highest peak, over the root mean square; without any echo it is below 12
+    LATE = 10  # frames, which tell how loud the echo is
+    EXPLAINED = 0.5  # of their power, at least
+    AUDIBLE = 1e-3  # of the echo's strongest part of the spectrum, at least, tells something
+
+    def __init__(self, before: deque[Samples], *, told: bool = False) -> None:
+        """`before`: the echo that was expected up to now, `REACH` frames. `told`: by a loudspeaker that has faltered;
+        its echo is as loud as it was, and a person may hide it. Else something has changed, and it is only found where
+        it explains what is heard."""
+        self.told = told
+        frames = self.WINDOW + self.REACH
+        self._heard: deque[Samples] = deque(maxlen=self.WINDOW)
+        self._echo: deque[Samples] = deque((_fewer(frame) for frame in before), maxlen=frames)
+        self._frames = 0
+
+    @property
+    def over(self) -> bool:
+        return self._frames >= self.MOST
+
+    def prolong(self) -> None:
+        """It may just have moved again."""
+        self._frames = 0
+
+    def add(self, heard: Samples, echo: Samples) -> tuple[int, float] | None:
+        """A frame and the echo expected in it. Samples and gain, once they are sure."""
+        self._heard.append(_fewer(heard))
+        self._echo.append(_fewer(echo))
+        if mean_power(echo) < QUIET and not self._frames:
+            return None
+        self._frames += 1
+        if self._frames % self.EVERY or not self.LEAST <= len(self._heard) <= len(self._echo):
+            return None
+        return self._found(np.concatenate(self._heard), np.concatenate(self._echo))
+
+    def _found(self, heard: Samples, echo: Samples) -> tuple[int, float] | None:
+        size = 1 << (len(heard) + len(echo) - 1).bit_length()
+        expected = np.fft.rfft(echo, size)
+        cross = np.fft.rfft(heard, size) * np.conj(expected)
+        power = np.convolve(np.square(np.abs(expected)), np.full(33, 1 / 33), "same")
+        phases = cross / (np.abs(cross) + 1e-12) * (power > self.AUDIBLE * power.max())
+        reach = self.REACH * FRAME
+        lags = np.arange(-reach, reach + 1)
+        ahead = self.DOWN * (len(echo) - len(heard))  # samples by which `echo` begins before `heard`
+        alike = np.fft.irfft(phases, self.DOWN * size)[(lags - ahead) % (self.DOWN * size)]
+        at = int(np.argmax(alike))
+        if alike[at] < self.SURE * np.sqrt(np.mean(np.square(alike))):
+            return None
+        by = int(lags[at])
+        if self.told:
+            return (by, 1.0) if abs(by) >= self.DOWN else None
+        gain, explained = self._louder(heard, echo, by)
+        return (by, gain) if explained > self.EXPLAINED else None
+
+    def _louder(self, heard: Samples, echo: Samples, by: int) -> tuple[float, float]:
+        """The gain of an echo that comes `by` samples later, and its share of the power of what was heard; of late, as
+        before the loudspeaker may have been silent."""
+        late = np.roll(echo, round(by / self.DOWN))
+        if by < 0:
+            late[round(by / self.DOWN) :] = 0
+        heard, late = (sound[-self.LATE * FRAME // self.DOWN :] for sound in (heard, late))
+        energy = float(np.dot(late, late)) + 1e-10
+        gain = float(np.dot(heard, late)) / energy
+        return gain, gain * gain * energy / (float(np.dot(heard, heard)) + 1e-10)
+
+
+def _fewer(samples: Samples) -> Samples:
+    return samples.reshape(-1, Search.DOWN).mean(axis=1)
