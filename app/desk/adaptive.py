@@ -158,7 +158,7 @@ class LinearCanceller:
             return
         self._known = (gain * known).astype(np.complex64)
         self._path[:] = self._known
-        told = self._search is not None and self._search.told
+        told = (self._search is not None and self._search.told) or gain == 1.0
         wrong = (self.FOUND if told else self.FOUND_SO) * np.mean(_power(self._known))
         self._doubt[:] = np.maximum(self._doubted, wrong)
         self._anew = self._anew_then if told else min(self._anew, self.SOON)

@@ -19,15 +19,17 @@ QUIET = 1e-6  # power, of an echo that tells nothing
 class Search:
     """By how much an echo comes later, and how much louder, than is expected."""
 
-    WINDOW = 30  # frames of what is heard, at most,
-    LEAST = 15  # and at least
+    WINDOWS = 30, 50  # frames of what is heard, at most, in turn: what is found soon, and what a person hides
+    LEAST = 15  # frames
     EVERY = 5  # frames
-    MOST = 120  # frames of echo in which it has to be found
+    MOST = 120  # frames of echo in which it has to be found,
+    MOST_TOLD = 500  # and where it is known to have moved
     REACH = round(0.3 / FRAME_S)  # frames, sooner or later
     DOWN = 3  # times fewer samples: a voice has all it needs for this below 8 kHz
     SURE = 14.0  # of the highest peak, over the root mean square; without any echo it is below 12
     LATE = 10  # frames, which tell how loud the echo is
     EXPLAINED = 0.5  # of their power, at least
+    AS_LOUD = 1.12  # times, no more and no less, is as loud as it was
     AUDIBLE = 1e-3  # of the echo's strongest part of the spectrum, at least, tells something
 
     def __init__(self, before: deque[Samples], *, told: bool = False) -> None:
@@ -35,14 +37,14 @@ class Search:
         its echo is as loud as it was, and a person may hide it. Else something has changed, and it is only found where
         it explains what is heard."""
         self.told = told
-        frames = self.WINDOW + self.REACH
-        self._heard: deque[Samples] = deque(maxlen=self.WINDOW)
-        self._echo: deque[Samples] = deque((_fewer(frame) for frame in before), maxlen=frames)
+        longest = max(self.WINDOWS)
+        self._heard: deque[Samples] = deque(maxlen=longest)
+        self._echo: deque[Samples] = deque((_fewer(frame) for frame in before), maxlen=longest + self.REACH)
         self._frames = 0
 
     @property
     def over(self) -> bool:
-        return self._frames >= self.MOST
+        return self._frames >= (self.MOST_TOLD if self.told else self.MOST)
 
     def prolong(self) -> None:
         """It may just have moved again."""
@@ -57,7 +59,9 @@ class Search:
         self._frames += 1
         if self._frames % self.EVERY or not self.LEAST <= len(self._heard) <= len(self._echo):
             return None
-        return self._found(np.concatenate(self._heard), np.concatenate(self._echo))
+        window = self.WINDOWS[self._frames // self.EVERY % len(self.WINDOWS)]
+        heard, echo = list(self._heard)[-window:], list(self._echo)[-window - self.REACH :]
+        return self._found(np.concatenate(heard), np.concatenate(echo))
 
     def _found(self, heard: Samples, echo: Samples) -> tuple[int, float] | None:
         size = 1 << (len(heard) + len(echo) - 1).bit_length()
@@ -76,7 +80,9 @@ class Search:
         if self.told:
             return (by, 1.0) if abs(by) >= self.DOWN else None
         gain, explained = self._louder(heard, echo, by)
-        return (by, gain) if explained > self.EXPLAINED else None
+        if explained < self.EXPLAINED:
+            return None
+        return by, 1.0 if 1 / self.AS_LOUD < gain < self.AS_LOUD else gain
 
     def _louder(self, heard: Samples, echo: Samples, by: int) -> tuple[float, float]:
         """The gain of an echo that comes `by` samples later, and its share of the power of what was heard; of late, as

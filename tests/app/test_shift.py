@@ -72,5 +72,5 @@ def test_way_that_has_changed_is_not_guessed_while_a_person_hides_it() -> None:
 
 def test_silence_tells_nothing_and_is_not_counted() -> None:
     search = Search(deque([SILENCE] * Search.REACH, maxlen=Search.REACH), told=True)
-    assert all(search.add(SILENCE, SILENCE) is None for _ in range(2 * Search.MOST))
+    assert all(search.add(SILENCE, SILENCE) is None for _ in range(2 * Search.MOST_TOLD))
     assert not search.over
