@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.desk.drift import Drift, moved
-from app.desk.shift import Search
+from app.desk.shift import Move, Search
 from app.desk.sound import FRAME, SILENCE, mean_power
 from models.protocols import Samples
 
@@ -50,9 +50,9 @@ class LinearCanceller:
     FOLLOWED = 0.05  # of the power that was heard is left, at most, by a filter that knows the path
     EXPLAINED = 0.15  # of it is left, at most, while nobody else speaks
     ANEW = 60  # frames of echo that have to be followed, until a path that was learned anew is known for all sounds
-    SOON = 20  # where it was found in the shape of the one that was known: a vowel resembles itself, a period later
-    FOUND = 0.01  # of the power of a path that a loudspeaker has moved, may be wrong
-    FOUND_SO = 0.1  # of one that has changed, and seems to have moved
+    SOON = 20  # where it is one that was known, louder or quieter: a vowel resembles itself, a period later
+    FOUND = 0.01  # of the power of a path that is what it was elsewhere, at least, may be wrong
+    FOUND_SO = 0.1  # where it is also louder or quieter
     KEPT = 0.9  # of the energy of a path that is known, that has to stay within the window
 
     def __init__(self) -> None:
@@ -75,9 +75,9 @@ class LinearCanceller:
         self._doubted = np.ones(FRAME + 1, np.float32)
         """how unsure it was"""
         self._search: Search | None = None
-        self._moved: tuple[int, float] | None = None  # what was found, to be taken up with the next frame
+        self._gone: Move | None = None  # was found, and is taken up with the next frame
         self.found = False
-        """echoes were said to have `moved`, and it is known by how much since just now"""
+        """the path is known again since this frame: it was what it had been, elsewhere"""
         self._expected: deque[Samples] = deque(maxlen=Search.REACH)  # the echo of late
         self._before = SILENCE
         self._silent = 0  # frames in which nothing was played, up to now
@@ -86,8 +86,8 @@ class LinearCanceller:
     def process(self, heard: Samples, played: Samples) -> Samples:
         """`heard` without what the path makes of `played`."""
         self.found = False
-        if self._moved is not None:
-            self._take_up(*self._moved)
+        if self._gone is not None:
+            self._take_up(self._gone)
         if by := self._drift.frame():
             self._move(by)
         if played.any():
@@ -136,9 +136,8 @@ class LinearCanceller:
         """From now on `played` comes so many frames later than it did; `before` would then have come last, the newest
         first, one more than there are partitions."""
         self._align(before)
-        if self._moved is not None:
-            by, gain = self._moved
-            self._moved = by - frames * FRAME, gain
+        if self._gone is not None:
+            self._gone = Move(self._gone.by - frames * FRAME, self._gone.gain)
             return
         kept = max(0, self.PARTITIONS - abs(frames))
         old, new = (self.PARTITIONS - kept, 0) if frames > 0 else (0, self.PARTITIONS - kept)
@@ -150,23 +149,22 @@ class LinearCanceller:
             self._known = self._within(self._known, -frames * FRAME)
             self._search = self._search if self._known is not None else None
 
-    def _take_up(self, by: int, gain: float) -> None:
-        """The path that is known has moved."""
-        self._moved = None
-        known = None if self._known is None else self._within(self._known, by)
+    def _take_up(self, move: Move) -> None:
+        """The path that was known last, where it has gone."""
+        self._gone = None
+        known = None if self._known is None else self._within(self._known, move.by)
         if known is None:
             return
-        self._known = (gain * known).astype(np.complex64)
+        self._known = (move.gain * known).astype(np.complex64)
         self._path[:] = self._known
-        told = (self._search is not None and self._search.told) or gain == 1.0
-        wrong = (self.FOUND if told else self.FOUND_SO) * np.mean(_power(self._known))
+        wrong = (self.FOUND if move.only else self.FOUND_SO) * np.mean(_power(self._known))
         self._doubt[:] = np.maximum(self._doubted, wrong)
-        self._anew = self._anew_then if told else min(self._anew, self.SOON)
+        self._anew = self._anew_then if move.only else min(self._anew, self.SOON)
         self._left[:] = self.heard
         self._surprise[:] = 0
         self._expected.clear()
         self._search = None
-        self.found = told
+        self.found = move.only
 
     def _within(self, path: NDArray[np.complex64], by: int) -> NDArray[np.complex64] | None:
         """So many samples later; None where it would not stay within the window."""
@@ -189,7 +187,7 @@ class LinearCanceller:
     @property
     def later(self) -> int:
         """Samples by which the echo was just found to come later than before; its path will be taken up as such."""
-        return 0 if self._moved is None else self._moved[0]
+        return 0 if self._gone is None else self._gone.by
 
     @property
     def anew(self) -> bool:
@@ -232,8 +230,8 @@ class LinearCanceller:
             return
         echo = np.fft.irfft(np.einsum("pf,pf->f", self._played, self._known), 2 * FRAME)[FRAME:].astype(np.float32)
         if self._search is not None:
-            self._moved = self._search.add(heard, echo)
-            if self._search.over and self._moved is None:
+            self._gone = self._search.add(heard, echo)
+            if self._search.over and self._gone is None:
                 self._search = None
         self._expected.append(echo)
 

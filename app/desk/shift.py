@@ -7,6 +7,7 @@ to come: over a third of a second its peak stands out also where a person who sp
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,8 +17,23 @@ from models.protocols import Samples
 QUIET = 1e-6  # power, of an echo that tells nothing
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Of an echo, against what was expected."""
+
+    by: int
+    """samples later"""
+    gain: float = 1.0
+    """how much louder"""
+
+    @property
+    def only(self) -> bool:
+        """The echo is what it was, elsewhere."""
+        return self.gain == 1.0
+
+
 class Search:
-    """By how much an echo comes later, and how much louder, than is expected."""
+    """Where an echo has gone that does not come as expected."""
 
     WINDOWS = 30, 50  # frames of what is heard, at most, in turn: what is found soon, and what a person hides
     LEAST = 15  # frames
@@ -50,8 +66,8 @@ class Search:
         """It may just have moved again."""
         self._frames = 0
 
-    def add(self, heard: Samples, echo: Samples) -> tuple[int, float] | None:
-        """A frame and the echo expected in it. Samples and gain, once they are sure."""
+    def add(self, heard: Samples, echo: Samples) -> Move | None:
+        """A frame and the echo expected in it; returns where it has gone, once that is sure."""
         self._heard.append(_fewer(heard))
         self._echo.append(_fewer(echo))
         if mean_power(echo) < QUIET and not self._frames:
@@ -60,10 +76,10 @@ class Search:
         if self._frames % self.EVERY or not self.LEAST <= len(self._heard) <= len(self._echo):
             return None
         window = self.WINDOWS[self._frames // self.EVERY % len(self.WINDOWS)]
-        heard, echo = list(self._heard)[-window:], list(self._echo)[-window - self.REACH :]
-        return self._found(np.concatenate(heard), np.concatenate(echo))
+        of_late = list(self._heard)[-window:], list(self._echo)[-window - self.REACH :]
+        return self._found(*map(np.concatenate, of_late))
 
-    def _found(self, heard: Samples, echo: Samples) -> tuple[int, float] | None:
+    def _found(self, heard: Samples, echo: Samples) -> Move | None:
         size = 1 << (len(heard) + len(echo) - 1).bit_length()
         expected = np.fft.rfft(echo, size)
         cross = np.fft.rfft(heard, size) * np.conj(expected)
@@ -78,11 +94,11 @@ class Search:
             return None
         by = int(lags[at])
         if self.told:
-            return (by, 1.0) if abs(by) >= self.DOWN else None
+            return Move(by) if abs(by) >= self.DOWN else None
         gain, explained = self._louder(heard, echo, by)
         if explained < self.EXPLAINED:
             return None
-        return by, 1.0 if 1 / self.AS_LOUD < gain < self.AS_LOUD else gain
+        return Move(by) if 1 / self.AS_LOUD < gain < self.AS_LOUD else Move(by, gain)
 
     def _louder(self, heard: Samples, echo: Samples, by: int) -> tuple[float, float]:
         """The gain of an echo that comes `by` samples later, and its share of the power of what was heard; of late, as

@@ -190,6 +190,27 @@ def test_person_is_not_taken_for_a_path_that_has_moved() -> None:
     assert level_db((left - person)[3 * DESK_RATE :]) < level_db(person) - 15
 
 
+@pytest.mark.parametrize("later_s", [0.03, 0.2])
+def test_path_that_a_loudspeaker_has_moved_is_subtracted_again_while_a_person_speaks(later_s: float) -> None:
+    """The second leaves the window: what was played is handed in as much later."""
+    played, person = noise(0, 6.0), noise(1, 6.0)
+    person[: 3 * DESK_RATE] = 0
+    change = 3 * DESK_RATE
+    heard = np.concatenate([late(played, 0.04)[:change], late(played, 0.04 + later_s)[change:]]) + person
+    canceller, lag = LinearCanceller(), 0
+    left: list[np.ndarray] = []
+    for a in starts(heard):
+        if a == change:
+            canceller.moved()
+        if canceller.later > 0.1 * DESK_RATE:
+            lag = canceller.later // FRAME
+            canceller.shift(lag, before(played, a - lag * FRAME))
+        left.append(canceller.process(heard[a : a + FRAME], played[a - lag * FRAME : a - lag * FRAME + FRAME]))
+    assert (lag > 0) == (later_s > 0.1)
+    over = slice(4 * DESK_RATE, None)
+    assert level_db((np.concatenate(left) - person)[over]) < level_db(person[over]) - 20
+
+
 def test_person_who_speaks_for_long_over_a_fixed_path_teaches_the_canceller_nothing() -> None:
     played, person = noise(0, 12.0), noise(1, 12.0)
     person[: 3 * DESK_RATE] = 0
@@ -280,6 +301,42 @@ def test_noise_of_the_room_is_no_person() -> None:
     assert not mixed(DoubleTalk(), echo + hum, hum)[5 * DESK_RATE :].any()
 
 
+def spoken_over(double_talk: DoubleTalk, seconds: float, **said: bool) -> bool:
+    """Whether a person is known to speak over an echo, who does."""
+    echo, person = noise(2, seconds), noise(3, seconds)
+    for a in starts(echo):
+        e, p = echo[a : a + FRAME], person[a : a + FRAME]
+        double_talk.process(replace(Parts(e + p, e, p, SILENCE), **said))
+    return double_talk.person
+
+
+def knowing() -> DoubleTalk:
+    """The echo's path."""
+    double_talk, echo = DoubleTalk(), noise(0, 3.0)
+    mixed(double_talk, np.float32(1.01) * echo, np.float32(0.01) * echo)
+    return double_talk
+
+
+def test_person_is_believed_at_once_where_the_path_that_has_moved_is_found_and_else_not() -> None:
+    double_talk = knowing()
+    double_talk.forget()
+    assert not spoken_over(double_talk, 0.5)
+    double_talk.process(Parts(SILENCE, SILENCE, SILENCE, SILENCE, found=True))
+    assert spoken_over(double_talk, 0.2)
+
+
+def test_path_that_was_never_known_is_not_known_because_it_was_found_elsewhere() -> None:
+    double_talk = DoubleTalk()
+    double_talk.process(Parts(SILENCE, SILENCE, SILENCE, SILENCE, found=True))
+    assert not spoken_over(double_talk, 0.5)
+
+
+def test_person_who_is_louder_than_any_echo_is_believed_wherever_that_comes_from() -> None:
+    double_talk = knowing()
+    double_talk.forget()
+    assert spoken_over(double_talk, 0.2, louder=True)
+
+
 def test_nothing_passes_as_it_is_while_the_way_of_the_echo_is_not_known() -> None:
     echo = noise(0, 3.0)
     assert not mixed(DoubleTalk(), echo, np.float32(0.6) * echo).any()
@@ -331,6 +388,27 @@ def test_guard_that_is_closed_keeps_back_what_waits() -> None:
     through(guard, played[: len(person)] + person, person, played[: len(person)])
     guard.close()
     assert not through(guard, played[: len(person)] + person, person, played[: len(person)]).any()
+
+
+def test_path_that_was_found_where_it_has_moved_has_to_be_borne_out_before_a_person_passes() -> None:
+    guard = Guard()
+    played, person = noise(0, 3.0), noise(1, 1.0)
+    through(guard, played, played * np.float32(1e-4), played)
+    guard.doubt()
+    guard.found()
+    frames = [
+        guard.process(
+            (played + np.resize(person, len(played)))[a : a + FRAME],
+            person[a : a + FRAME],
+            played[a : a + FRAME],
+            0.0,
+            over=True,
+        )
+        for a in starts(person)
+    ]
+    wait = [len(frame) > 0 for frame in frames].index(True)
+    assert Guard.ENOUGH - 2 <= wait <= Guard.ENOUGH + 2
+    assert np.array_equal(np.concatenate(frames), person[: len(np.concatenate(frames))]), "and nothing is lost"
 
 
 def test_what_was_played_explains_its_echo_and_not_a_person_over_the_little_that_is_left_of_it() -> None:

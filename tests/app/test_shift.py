@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 import pytest
 
-from app.desk.shift import Search
+from app.desk.shift import Move, Search
 from app.desk.sound import DESK_RATE, FRAME, SILENCE
 
 CHANGE = DESK_RATE  # samples, from the beginning
@@ -17,9 +17,7 @@ def noise(seed: int, level: float) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, level, 2 * DESK_RATE).astype(np.float32)
 
 
-def searched(
-    heard: np.ndarray, echo: np.ndarray, *, told: bool, begin: int = CHANGE
-) -> tuple[int, tuple[int, float]] | None:
+def searched(heard: np.ndarray, echo: np.ndarray, *, told: bool, begin: int = CHANGE) -> tuple[int, Move] | None:
     """What is found first, and after how many frames."""
     history = deque((echo[a : a + FRAME] for a in range(0, begin, FRAME)), maxlen=Search.REACH)
     search = Search(history, told=told)
@@ -40,9 +38,9 @@ def test_echo_that_a_loudspeaker_has_moved_is_found_to_the_sample_under_a_person
     echo, person = noise(0, 0.02), noise(1, 0.04)
     found = searched(moved(echo, by) + person, echo, told=True)
     assert found is not None
-    after, (later, gain) = found
-    assert abs(later - by) <= 1
-    assert gain == 1.0
+    after, move = found
+    assert abs(move.by - by) <= 1
+    assert move.only
     assert after < 60
 
 
@@ -60,9 +58,10 @@ def test_way_that_has_changed_is_found_with_its_loudness_where_nobody_speaks() -
     echo = noise(0, 0.05)
     found = searched(moved(echo, 3_000, 0.3), echo, told=False)
     assert found is not None
-    _, (later, gain) = found
-    assert abs(later - 3_000) <= 1
-    assert gain == pytest.approx(0.3, abs=0.03)
+    _, move = found
+    assert abs(move.by - 3_000) <= 1
+    assert move.gain == pytest.approx(0.3, abs=0.03)
+    assert not move.only
 
 
 def test_way_that_has_changed_is_not_guessed_while_a_person_hides_it() -> None:
