@@ -43,6 +43,7 @@ class Search:
     REACH = round(0.3 / FRAME_S)  # frames, sooner or later
     DOWN = 3  # times fewer samples: a voice has all it needs for this below 8 kHz
     SURE = 14.0  # of the highest peak, over the root mean square; without any echo it is below 12
+    THERE = 0.5  # of the energy of an echo that is as loud as it was, is heard at least where it is to be
     LATE = 10  # frames, which tell how loud the echo is
     EXPLAINED = 0.5  # of their power, at least
     AS_LOUD = 1.12  # times, no more and no less, is as loud as it was
@@ -93,23 +94,32 @@ class Search:
         if alike[at] < self.SURE * np.sqrt(np.mean(np.square(alike))):
             return None
         by = int(lags[at])
+        late = _later(echo, round(by / self.DOWN))[-len(heard) :]
         if self.told:
-            return Move(by) if abs(by) >= self.DOWN else None
-        gain, explained = self._louder(heard, echo, by)
+            there = float(np.dot(heard, heard)) > self.THERE * float(np.dot(late, late))
+            return Move(by) if abs(by) >= self.DOWN and there else None
+        gain, explained = self._louder(heard, late)
         if explained < self.EXPLAINED:
             return None
         return Move(by) if 1 / self.AS_LOUD < gain < self.AS_LOUD else Move(by, gain)
 
-    def _louder(self, heard: Samples, echo: Samples, by: int) -> tuple[float, float]:
-        """The gain of an echo that comes `by` samples later, and its share of the power of what was heard; of late, as
-        before the loudspeaker may have been silent."""
-        late = np.roll(echo, round(by / self.DOWN))
-        if by < 0:
-            late[round(by / self.DOWN) :] = 0
-        heard, late = (sound[-self.LATE * FRAME // self.DOWN :] for sound in (heard, late))
-        energy = float(np.dot(late, late)) + 1e-10
-        gain = float(np.dot(heard, late)) / energy
+    def _louder(self, heard: Samples, echo: Samples) -> tuple[float, float]:
+        """The gain of an echo, and its share of the power of what was heard; of late, as before the loudspeaker may
+        have been silent."""
+        heard, echo = (sound[-self.LATE * FRAME // self.DOWN :] for sound in (heard, echo))
+        energy = float(np.dot(echo, echo)) + 1e-10
+        gain = float(np.dot(heard, echo)) / energy
         return gain, gain * gain * energy / (float(np.dot(heard, heard)) + 1e-10)
+
+
+def _later(samples: Samples, by: int) -> Samples:
+    """So many samples later, with silence for what is not known."""
+    moved = np.zeros_like(samples)
+    if by >= 0:
+        moved[by:] = samples[: len(samples) - by]
+    else:
+        moved[:by] = samples[-by:]
+    return moved
 
 
 def _fewer(samples: Samples) -> Samples:

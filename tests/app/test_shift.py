@@ -73,3 +73,8 @@ def test_silence_tells_nothing_and_is_not_counted() -> None:
     search = Search(deque([SILENCE] * Search.REACH, maxlen=Search.REACH), told=True)
     assert all(search.add(SILENCE, SILENCE) is None for _ in range(2 * Search.MOST_TOLD))
     assert not search.over
+
+
+def test_echo_of_which_next_to_nothing_is_heard_has_not_come_yet() -> None:
+    echo = noise(0, 0.02)
+    assert searched(np.float32(0.01) * moved(echo, 11_003), echo, told=True) is None
