@@ -53,6 +53,7 @@ class LinearCanceller:
     SOON = 20  # where it is one that was known, louder or quieter: a vowel resembles itself, a period later
     FOUND = 0.01  # of the power of a path that is what it was elsewhere, at least, may be wrong
     FOUND_SO = 0.1  # where it is also louder or quieter
+    LOST = 40  # frames in which a path may be astray before it is said to have moved
     KEPT = 0.9  # of the energy of a path that is known, that has to stay within the window
 
     def __init__(self) -> None:
@@ -72,6 +73,8 @@ class LinearCanceller:
         self._anew = self._anew_then = self.ANEW  # frames; then: when the path was followed last
         self._known: NDArray[np.complex64] | None = None
         """the path as it was when it was followed last"""
+        self._lost = 0
+        """frames since then in which it was astray"""
         self._doubted = np.ones(FRAME + 1, np.float32)
         """how unsure it was"""
         self._search: Search | None = None
@@ -178,11 +181,11 @@ class LinearCanceller:
         self._played = np.fft.rfft(np.stack(pairs)).astype(np.complex64)
 
     def moved(self) -> None:
-        """Echoes come sooner or later than before, about now."""
+        """Echoes come sooner or later than before, about now. Where the path was known until now, it is what it was."""
         if self._search is not None and self._search.told:
             self._search.prolong()
         else:
-            self._search = Search(self._expected, told=True)
+            self._search = Search(self._expected, told=self._lost < self.LOST)
 
     @property
     def later(self) -> int:
@@ -223,9 +226,11 @@ class LinearCanceller:
         """A path that has only moved, as where a stream begins anew, need not be learned again."""
         if self.astray and self._known is not None:
             self._search = self._search or Search(self._expected)
+            self._lost += 1
         elif self._left[0] < self.FOLLOWED * self.heard and self.heard > QUIET:
             self._known, self._doubted = self._path[0].copy(), np.mean(self._doubt[0], axis=0)
             self._anew = self._anew_then = max(0, self._anew - 1)
+            self._lost = 0
         if self._known is None:
             return
         echo = np.fft.irfft(np.einsum("pf,pf->f", self._played, self._known), 2 * FRAME)[FRAME:].astype(np.float32)

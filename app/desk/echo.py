@@ -149,6 +149,7 @@ class WebRtc:
         left = self._linear.process(heard, self._before(lag))
         if self._linear.later:
             self.delay.moved(self._linear.later / DESK_RATE)
+            self._guard.doubt()
         return left
 
     def _cleaned(self, heard: Samples) -> Samples:
