@@ -340,7 +340,7 @@ class DoubleTalk:
     def forget(self) -> None:
         """The echo's path is not known any more: nobody is known to speak over it."""
         if self._ratio_db < self.FOLLOWED_DB:
-            self._known_db = self._ratio_db
+            self._known_db = self._ratio_db if self._confirmed >= self.CONFIRMED else self.UNKNOWN_DB
         self._ratio_db = self.UNKNOWN_DB
         self._over = 0
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soxr
 
-from app.desk.adaptive import AEC3_LATE, DoubleTalk, LinearCanceller, Parts
+from app.desk.adaptive import AEC3_LATE, PAUSE, DoubleTalk, LinearCanceller, Parts
 from app.desk.echo import DelayEstimator, Guard, HalfDuplex, explained
 from app.desk.sound import DESK_RATE, FRAME, SILENCE, level_db
 
@@ -328,6 +328,15 @@ def test_person_is_believed_at_once_where_the_path_that_has_moved_is_found_and_e
 def test_path_that_was_never_known_is_not_known_because_it_was_found_elsewhere() -> None:
     double_talk = DoubleTalk()
     double_talk.process(Parts(SILENCE, SILENCE, SILENCE, SILENCE, found=True))
+    assert not spoken_over(double_talk, 0.5)
+
+
+def test_path_that_was_not_borne_out_since_a_pause_is_not_known_because_it_was_found_elsewhere() -> None:
+    double_talk = knowing()
+    for _ in range(PAUSE + 5):
+        double_talk.process(Parts(SILENCE, SILENCE, SILENCE, SILENCE))
+    double_talk.forget()
+    double_talk.process(Parts(SILENCE, LOUD, SILENCE, SILENCE, found=True))
     assert not spoken_over(double_talk, 0.5)
 
 
