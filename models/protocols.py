@@ -64,7 +64,7 @@ class RecognitionRequest:
     hotwords: tuple[str, ...] = ()
     """terms that may be heard, the most important first"""
     draft: tuple[int, ...] = ()
-    """tokens that probably follow the prefix; what is heard does not depend on them"""
+    """tokens that probably follow the prefix; what is heard does not depend on them, but where two texts are as good"""
 
 
 @dataclass(frozen=True, slots=True)
