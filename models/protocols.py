@@ -64,7 +64,7 @@ class RecognitionRequest:
     hotwords: tuple[str, ...] = ()
     """terms that may be heard, the most important first"""
     draft: tuple[int, ...] = ()
-    """tokens that probably follow the prefix; what is heard does not depend on them, but where two texts are as good"""
+    """tokens that probably follow the prefix; they change what is heard by no more than the noise of 8 bits"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -227,20 +227,23 @@ def test_marks_are_likelier_where_the_text_that_is_gone_on_from_has_few_and_nowh
     assert words(eager.recognize(marked)) == words(onnx.recognize(marked))
 
 
-AS_GOOD = 0.05  # of the mean logarithm of the probability: texts that are as good
-
-
 @pytest.mark.parametrize("beam_size", [1, None])
 def test_a_draft_spares_runs_of_the_decoder_and_changes_nothing_that_is_heard(
     audio: Samples, beam_size: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """But for which of two texts that are as good: in 8 bits a product depends on what is multiplied together."""
+    """A row alone is multiplied in another order than several, which 8 bits make up to 1.7 in a logarithm of: here each
+    goes with another, so that whatever else differs is the draft's doing."""
     made = WhisperRecognizer(Store().ensure("whisper-base"), beam_size=beam_size)
     runs: list[int] = []
 
     def counted(step: _Step, tokens: Sequence[Sequence[int]], rows: Sequence[int]) -> NDArray[np.float32]:
         runs.append(len(tokens))
-        return feed(step, tokens, rows)
+        if len(tokens[0]) > 1:
+            return feed(step, tokens, rows)
+        logits = feed(step, [[*text, *text] for text in tokens], rows)
+        state = {name: np.ascontiguousarray(step._inputs[name][:, :, :-1]) for name in step._past}  # pyright: ignore[reportPrivateUsage]
+        step._inputs |= state  # pyright: ignore[reportPrivateUsage]
+        return logits
 
     def heard(draft: tuple[int, ...]) -> tuple[Hypothesis, int]:
         runs.clear()
@@ -251,7 +254,6 @@ def test_a_draft_spares_runs_of_the_decoder_and_changes_nothing_that_is_heard(
     whole = made.recognize(RecognitionRequest(audio, "en")).words
     wrong = made.encode_text(" nobody said that", "en")
     taken: Counter[str] = Counter()
-    same: list[bool] = []
     for count in range(4, len(whole)):
         prefix = tuple(token for word in whole[:count] for token in word.tokens)
         plain, without = heard(())
@@ -261,16 +263,9 @@ def test_a_draft_spares_runs_of_the_decoder_and_changes_nothing_that_is_heard(
         for name, draft in drafts.items():
             hypothesis, needed = heard(draft)
             taken[name] += needed
-            same.append(words(hypothesis) == words(plain))
-            if same[-1]:
-                assert [word.end for word in hypothesis.words] == [word.end for word in plain.words], name
-            assert hypothesis.mean_log_probability == pytest.approx(plain.mean_log_probability, abs=AS_GOOD), name
-            assert (
-                needed == 2 or not same[-1] or (beam_size, name) not in ((1, "right"), (1, "too long"))
-            )  # with that for alignment
-    print(f"{same.count(False)} of {len(same)} texts differ")
-    assert np.mean(same) >= 0.8
-    if all(same):
-        assert taken["right"] == taken["too long"] <= taken["wrong at the end"] <= taken["wrong"] == taken["none"]
-    # With a beam little is spared in these seconds, where there often is a second hypothesis.
-    assert taken["right"] < taken["none"] or (beam_size is None and taken["right"] == taken["none"])
+            assert words(hypothesis) == words(plain), name
+            assert [word.end for word in hypothesis.words] == [word.end for word in plain.words], name
+            assert hypothesis.mean_log_probability == pytest.approx(plain.mean_log_probability, abs=1e-5), name
+            assert needed == 2 or (beam_size, name) not in ((1, "right"), (1, "too long"))  # with that for alignment
+    assert taken["right"] == taken["too long"] <= taken["wrong at the end"] <= taken["wrong"] == taken["none"]
+    assert taken["right"] < taken["none"]  # little in these seconds, where there often is a second hypothesis
