@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from app.desk.adaptive import PAUSE, DoubleTalk, LinearCanceller, Parts
+from app.desk.adaptive import LinearCanceller
+from app.desk.double_talk import PAUSE, DoubleTalk, Parts
 from app.desk.sound import DESK_RATE, FRAME, FRAME_S, SILENCE, level_db, mean_power
 from models.protocols import Samples
 
@@ -230,7 +231,8 @@ class Guard:
     ) -> Samples:
         """What may pass: nothing, or all that waited. `delay_s` is the echo's as far as it is known; `over`: a person
         is known to speak over it."""
-        if over and not self._over:
+        begins = over and not self._over
+        if begins:
             self._cleaned.clear()
         self._cleaned.append(_decimated(cleaned))
         self._played.append(_decimated(played))
@@ -242,10 +244,10 @@ class Guard:
         self._frame += 1
         self._waiting.append(cleaned)
         self._suspect = self._suspect + 1 if self._doubtful() else 0
-        self._closed = 0 if over and not self._over else max(0, self._closed - 1)
+        self._closed = 0 if begins else max(0, self._closed - 1)
         self._over = over
-        due = self._suspect % self.EVERY == 0 and len(self._cleaned) >= self.LEAST
-        if self._suspect and due and self._resembles(delay_s):
+        due = self._suspect > 0 and self._suspect % self.EVERY == 0 and len(self._cleaned) >= self.LEAST
+        if due and self._resembles(delay_s):
             self._held = 0 if self._closed else self._held
             self._closed = self.CLOSED
         if self._held < self.PROVEN and not over:

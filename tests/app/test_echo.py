@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import soxr
 
-from app.desk.adaptive import AEC3_LATE, PAUSE, DoubleTalk, LinearCanceller, Parts
+from app.desk.adaptive import LinearCanceller
+from app.desk.double_talk import AEC3_LATE, PAUSE, DoubleTalk, Parts
 from app.desk.echo import DelayEstimator, Guard, HalfDuplex, explained
 from app.desk.sound import DESK_RATE, FRAME, SILENCE, level_db
 

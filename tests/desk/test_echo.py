@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.desk.adaptive import AEC3_LATE
+from app.desk.double_talk import AEC3_LATE
 from app.desk.echo import WebRtc
 from app.desk.sound import DESK_RATE, FRAME, level_db, to_desk
 from benchmarks.room import Person, Scene, near
@@ -67,11 +67,10 @@ def test_person_is_heard_over_a_voice_also_where_the_loudspeaker_falters(
 def test_voice_alone_is_not_heard_where_the_loudspeaker_falters_again_and_again() -> None:
     scene = Scene(np.random.default_rng(0), -74.0)
     scene.path(0)
-    begin, end = scene.play(voice(12.0))
+    begin, _ = scene.play(voice(12.0))
     for second in (6.0, 6.4, 8.0, 8.3, 8.6, 10.0):
         scene.falter(begin + round(second * DESK_RATE))
     scene.wait(1.0)
     passed = scene.freed()
     blocks = passed[: len(passed) // 1600 * 1600].reshape(-1, 1600)
-    assert end > begin
     assert max(level_db(block) for block in blocks) < -50
