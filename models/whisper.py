@@ -23,7 +23,7 @@ from faster_whisper.tokenizer import (
 )
 from faster_whisper.transcribe import get_suppressed_tokens
 
-from models import whisper_onnx
+from models import blas, whisper_onnx
 from models.errors import InputError, TsuyakuError, UnavailableError
 from models.protocols import SAMPLE_RATE, Hypothesis, IdentificationRequest, RecognitionRequest, Samples, Word
 from models.whisper_runtime import (
@@ -89,6 +89,7 @@ class WhisperRecognizer:
         self.languages = frozenset(LANGUAGES if self._runtime.multilingual else ("en",))
         self._tokenizers: dict[str, Tokenizer] = {}
         self._hotword_tokens: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+        blas.on_one_thread()
 
     def recognize(self, request: RecognitionRequest) -> Hypothesis:
         return self._recognize([request])[0]

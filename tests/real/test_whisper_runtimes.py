@@ -213,6 +213,16 @@ def test_what_makes_graphs_is_not_loaded_to_run_them(onnx: WhisperRecognizer) ->
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
+def test_no_thread_of_numpy_takes_a_core_from_the_encoder() -> None:
+    script = (
+        "from models.store import Store; from models.whisper import WhisperRecognizer; import threadpoolctl;"
+        "WhisperRecognizer(Store().ensure('whisper-base'));"
+        "print({pool['num_threads'] for pool in threadpoolctl.threadpool_info() if pool['user_api'] == 'blas'})"
+    )
+    told = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert told.stdout.strip() == "{1}"
+
+
 def test_marks_are_likelier_where_the_text_that_is_gone_on_from_has_few_and_nowhere_else(
     onnx: WhisperRecognizer, audio: Samples
 ) -> None:
