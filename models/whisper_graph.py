@@ -36,6 +36,33 @@ SMALLEST = 1e-12  # scale, of weights that are all zero
 SILENT_STEP = 10  # frames that one of the silent ones stands for
 SETTLED = 3  # frames of silence until the convolutions hear nothing else, and one that they hear beyond its end
 
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A linear one: weights (out, in) and biases (out,)."""
+
+    weight: Floats
+    bias: Floats
+
+    def times(self, *factors: float) -> _Layer:
+        """Equal parts of what it gives, times these."""
+        each = np.repeat(np.array(factors, np.float32), len(self.bias) // len(factors))
+        return _Layer(self.weight * each[:, np.newaxis], self.bias * each)
+
+    def cut(self, count: int) -> list[_Layer]:
+        weights, biases = np.split(self.weight, count), np.split(self.bias, count)
+        return [_Layer(*both) for both in zip(weights, biases, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """(rows, width) in 8 bits: each row is its levels, less what stands for zero, times its step."""
+
+    levels: str
+    steps: str
+
 
 @dataclass(slots=True)
 class _Graph:
@@ -65,7 +92,7 @@ class _Graph:
     def numbers(self, *values: int) -> str:
         return self.constant(f"ints_{'_'.join(map(str, values))}", np.array(values, np.int64))
 
-    def rows(self, first: int, end: int) -> tuple[str, str, str]:
+    def between(self, first: int, end: int) -> tuple[str, str, str]:
         """What `Slice` takes them by."""
         return self.numbers(first), self.numbers(end), self.numbers(0)
 
@@ -86,36 +113,51 @@ class _Graph:
         beta = self.constant(f"{name}/beta", self.weights.floats(f"{name}/beta"))
         return self.node("LayerNormalization", x, gamma, beta, axis=-1, epsilon=EPSILON)
 
-    def linear(self, x: str, name: str) -> str:
-        bias = self.constant(f"{name}/bias", self.weights.floats(f"{name}/bias"))
-        return self.node("Add", self.product(x, f"{name}/weight"), bias)
+    def layer(self, name: str) -> _Layer:
+        return _Layer(self.weights.floats(f"{name}/weight"), self.weights.floats(f"{name}/bias"))
 
-    def product(self, x: str, name: str) -> str:
-        """x · weightᵀ."""
-        weight = self.weights.floats(name)
+    def linear(self, x: _Rows, name: str, layer: _Layer | None = None) -> str:
+        """What the layer of this name makes of x, or another in its place."""
+        layer = layer or self.layer(name)
+        return self.node("Add", self.product(x, name, layer.weight), self.constant(f"{name}/bias", layer.bias))
+
+    def parts(self, x: _Rows, name: str, *factors: float) -> list[str]:
+        """Equal parts of what the layer makes of x, times these, each by a product of its own: where there are many
+        rows, cutting them costs more."""
+        layers = self.layer(name).times(*factors).cut(len(factors))
+        return [self.linear(x, f"{name}/{number}", layer) for number, layer in enumerate(layers)]
+
+    def rows(self, x: str) -> _Rows:
+        """x in 8 bits."""
+        most, least = (self.node(op, x, axes=[-1], keepdims=0) for op in ("ReduceMax", "ReduceMin"))
+        loudest = self.node("Max", most, self.node("Neg", least))
+        steps = self.node("Div", loudest, self.scalar(127.0))
+        middle = self.node("Expand", self.constant("middle", MIDDLE), self.node("Shape", steps))
+        levels = self.node("QuantizeLinear", x, steps, middle, axis=0)
+        # That of a row of zeros is 0, by which its product is multiplied again.
+        return _Rows(levels, self.node("Unsqueeze", steps, self.numbers(1)))
+
+    def product(self, x: _Rows, name: str, weight: Floats) -> str:
+        """x · weightᵀ, kept by this name."""
         scales = np.maximum(np.abs(weight).max(axis=1) / 63, SMALLEST).astype(np.float32)
         levels = np.rint(weight / scales[:, np.newaxis]).astype(np.int8)
-        loudest = self.node("ReduceMax", self.node("Abs", x), axes=[-1], keepdims=0)
-        # Of each row. That of a row of zeros is 0, by which its product is multiplied again.
-        steps = self.node("Div", loudest, self.scalar(127.0))
-        middle = self.constant("middle", MIDDLE)
         product = self.node(
             "MatMulIntegerToFloat",
-            self.node("QuantizeLinear", x, steps, self.node("Expand", middle, self.node("Shape", steps)), axis=0),
+            x.levels,
             self.constant(f"{name}/int8", np.ascontiguousarray(levels.T)),
             self.scalar(1.0),
             self.constant(f"{name}/scale", scales),
-            middle,
+            "middle",
             domain="com.microsoft",
         )
-        return self.node("Mul", product, self.node("Unsqueeze", steps, self.numbers(1)))
+        return self.node("Mul", product, x.steps)
 
     def gelu(self, x: str) -> str:
         return self.node("Gelu", x, domain="com.microsoft")
 
     def feed_forward(self, x: str, name: str) -> str:
-        inner = self.gelu(self.linear(self.normalized(x, f"{name}/layer_norm"), f"{name}/linear_0"))
-        return self.node("Add", x, self.linear(inner, f"{name}/linear_1"))
+        inner = self.gelu(self.linear(self.rows(self.normalized(x, f"{name}/layer_norm")), f"{name}/linear_0"))
+        return self.node("Add", x, self.linear(self.rows(inner), f"{name}/linear_1"))
 
     def apart(self, x: str, *, transposed: bool = False) -> str:
         """(b · n, width) to (b, heads, n, width of a head), or with the last two swapped."""
@@ -128,11 +170,10 @@ class _Graph:
         mixed = self.node("MatMul", shares, values)
         return self.node("Reshape", self.node("Transpose", mixed, perm=[0, 2, 1, 3]), self.numbers(-1, self.width))
 
-    def parts(self, x: str, count: int) -> list[str]:
-        return self.split("Split", x, self.numbers(*[self.width] * count), outputs=count, axis=-1)
-
-    def scaled(self, x: str) -> str:
-        return self.node("Mul", x, self.scalar((self.width // self.heads) ** -0.5))
+    @property
+    def scale(self) -> float:
+        """Of a score."""
+        return (self.width // self.heads) ** -0.5
 
     def made(self, inputs: Sequence[Any], outputs: Sequence[str]) -> bytes:
         graph = helper.make_graph(
@@ -145,8 +186,11 @@ class _Graph:
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("com.microsoft", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()
 
-    def rename(self, old: str, new: str) -> None:
-        self.nodes.append(helper.make_node("Identity", [old], [new]))
+    def rename(self, old: str, new: str) -> str:
+        for node in self.nodes:
+            for names in (node.input, node.output):
+                names[:] = [new if name == old else name for name in names]
+        return new
 
 
 def encoder(weights: WhisperWeights) -> bytes:
@@ -164,7 +208,7 @@ def encoder(weights: WhisperWeights) -> bytes:
         bias = g.constant(f"{name}/bias", weights.floats(f"{name}/bias"))
         x = g.gelu(g.node("Conv", x, weight, bias, kernel_shape=[3], pads=[1, 1], strides=[stride]))
     x = g.node("Transpose", g.node("Squeeze", x, g.numbers(0)), perm=[1, 0])
-    heard, silent = g.node("Slice", x, *g.rows(0, -SETTLED)), g.node("Slice", x, *g.rows(-2, -1))
+    heard, silent = g.node("Slice", x, *g.between(0, -SETTLED)), g.node("Slice", x, *g.between(-2, -1))
     positions = g.constant("positions", weights.floats("encoder/position_encodings/encodings"))
     length = g.node("Shape", heard, start=0, end=1)
     heard = g.node("Add", heard, g.node("Slice", positions, g.numbers(0), length, g.numbers(0)))
@@ -173,21 +217,22 @@ def encoder(weights: WhisperWeights) -> bytes:
     x = g.node("Concat", heard, g.node("Add", later, silent), axis=0)
     count = g.node("Shape", later, start=0, end=1)
     log_counts = g.node("Concat", g.repeated(0.0, length), g.repeated(math.log(SILENT_STEP), count), axis=0)
+    log_counts = g.rename(log_counts, "log_counts")
     for layer in range(weights.layers("encoder")):
         name = f"encoder/layer_{layer}"
         attention = f"{name}/self_attention"
-        all_three = g.linear(g.normalized(x, f"{attention}/layer_norm"), f"{attention}/linear_0")
-        queries, keys, values = g.parts(all_three, 3)
-        scores = g.node("MatMul", g.apart(g.scaled(queries)), g.apart(keys, transposed=True))
+        queries, keys, values = g.parts(
+            g.rows(g.normalized(x, f"{attention}/layer_norm")), f"{attention}/linear_0", g.scale, 1, 1
+        )
+        scores = g.node("MatMul", g.apart(queries), g.apart(keys, transposed=True))
         mixed = g.attended(scores, log_counts, g.apart(values))
-        x = g.node("Add", x, g.linear(mixed, f"{attention}/linear_1"))
+        x = g.node("Add", x, g.linear(g.rows(mixed), f"{attention}/linear_1"))
         x = g.feed_forward(x, f"{name}/ffn")
-    x = g.normalized(x, "encoder/layer_norm")
-    g.rename(log_counts, "log_counts")
+    encoded = g.rows(g.normalized(x, "encoder/layer_norm"))
     outputs = ["log_counts"]
     g.attend(weights.heads("decoder"), g.numbers(1, -1))
     for layer in range(weights.layers("decoder")):
-        keys, values = g.parts(g.linear(x, f"decoder/layer_{layer}/attention/linear_1"), 2)
+        keys, values = g.parts(encoded, f"decoder/layer_{layer}/attention/linear_1", 1, 1)
         g.rename(g.apart(keys, transposed=True), f"keys_{layer}")
         g.rename(g.apart(values), f"values_{layer}")
         outputs += [f"keys_{layer}", f"values_{layer}"]
@@ -223,20 +268,24 @@ def decoder(weights: WhisperWeights) -> bytes:
     for layer in range(weights.layers("decoder")):
         name = f"decoder/layer_{layer}"
         own = f"{name}/self_attention"
-        queries, keys, values = g.parts(g.linear(g.normalized(x, f"{own}/layer_norm"), f"{own}/linear_0"), 3)
-        all_keys = g.node("Concat", f"past_keys_{layer}", g.apart(keys), axis=2)
-        all_values = g.node("Concat", f"past_values_{layer}", g.apart(values), axis=2)
-        g.rename(all_keys, f"new_keys_{layer}")
-        g.rename(all_values, f"new_values_{layer}")
-        scores = g.node("MatMul", g.apart(g.scaled(queries)), g.node("Transpose", all_keys, perm=[0, 1, 3, 2]))
-        x = g.node("Add", x, g.linear(g.attended(scores, mask, all_values), f"{own}/linear_1"))
+        own_rows = g.rows(g.normalized(x, f"{own}/layer_norm"))
+        all_three = g.linear(own_rows, f"{own}/linear_0", g.layer(f"{own}/linear_0").times(g.scale, 1, 1))
+        queries, keys, values = g.split("Split", all_three, g.numbers(width, width, width), outputs=3, axis=-1)
+        all_keys, all_values = (
+            g.rename(g.node("Concat", f"past_{kind}_{layer}", g.apart(new), axis=2), f"new_{kind}_{layer}")
+            for kind, new in (("keys", keys), ("values", values))
+        )
+        scores = g.node("MatMul", g.apart(queries), g.node("Transpose", all_keys, perm=[0, 1, 3, 2]))
+        x = g.node("Add", x, g.linear(g.rows(g.attended(scores, mask, all_values)), f"{own}/linear_1"))
         cross = f"{name}/attention"
-        queries = g.apart(g.scaled(g.linear(g.normalized(x, f"{cross}/layer_norm"), f"{cross}/linear_0")))
-        scores = g.node("MatMul", queries, f"keys_{layer}")
+        asking = g.layer(f"{cross}/linear_0").times(g.scale)
+        queries = g.linear(g.rows(g.normalized(x, f"{cross}/layer_norm")), f"{cross}/linear_0", asking)
+        scores = g.node("MatMul", g.apart(queries), f"keys_{layer}")
         wanted = [head for of, head in weights.config.alignment_heads if of == layer]
         if wanted:
             followed.append(g.node("Gather", scores, g.numbers(*wanted), axis=1))
-        x = g.node("Add", x, g.linear(g.attended(scores, "log_counts", f"values_{layer}"), f"{cross}/linear_2"))
+        mixed = g.attended(scores, "log_counts", f"values_{layer}")
+        x = g.node("Add", x, g.linear(g.rows(mixed), f"{cross}/linear_2"))
         x = g.feed_forward(x, f"{name}/ffn")
         for prefix, shape in (
             ("keys", [1, heads, width // heads, "frames"]),
@@ -249,7 +298,8 @@ def decoder(weights: WhisperWeights) -> bytes:
     vocabulary = len(weights.arrays["decoder/embeddings/weight"])
     by_text = g.node("Reshape", x, g.node("Concat", texts, g.numbers(width), axis=0))
     last = g.node("Reshape", g.node("Gather", by_text, "rows", axis=1), g.numbers(-1, width))
-    logits = g.product(g.normalized(last, "decoder/layer_norm"), "decoder/embeddings/weight")
+    embeddings = "decoder/embeddings/weight"
+    logits = g.product(g.rows(g.normalized(last, "decoder/layer_norm")), embeddings, weights.floats(embeddings))
     count_of_texts = g.node("Shape", "tokens", start=0, end=1)
     shape_of_logits = g.node("Concat", count_of_texts, g.numbers(-1, vocabulary), axis=0)
     g.rename(g.node("Reshape", logits, shape_of_logits), "logits")

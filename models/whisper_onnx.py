@@ -32,7 +32,7 @@ USUAL_MARKS = 0.07  # of the tokens: transcripts in five languages have 0.05 to 
 RECENT_TOKENS = 40  # of which the marks are counted: two or three clauses
 BEAM_SIZE = 5  # as faster-whisper's; most of the time the decoder is sure, and one hypothesis is followed
 DECODER_THREADS = 1  # a second one makes a pass a tenth dearer and hardly any shorter
-GRAPH_VERSION = 5  # of what `models.whisper_graph` makes
+GRAPH_VERSION = 6  # of what `models.whisper_graph` makes
 
 Floats = NDArray[np.float32]
 Encoded = dict[str, Floats]

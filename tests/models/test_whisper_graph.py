@@ -15,8 +15,8 @@ INPUTS, OUTPUTS = 64, 16
 def test_rows_are_multiplied_as_precisely_however_loud_they_are() -> None:
     random = np.random.default_rng(1)
     weight = random.standard_normal((OUTPUTS, INPUTS)).astype(np.float32)
-    graph = _Graph(WhisperWeights({"weight": weight}, WhisperConfig((), (), ())))
-    graph.rename(graph.product("x", "weight"), "y")
+    graph = _Graph(WhisperWeights({}, WhisperConfig((), (), ())))
+    graph.rename(graph.product(graph.rows("x"), "weight", weight), "y")
     model = graph.made([helper.make_tensor_value_info("x", TensorProto.FLOAT, ["rows", INPUTS])], ["y"])
     loudness = np.array([[1000.0], [1.0], [1e-4], [0.0]], np.float32)
     x = loudness * random.standard_normal((4, INPUTS)).astype(np.float32)
