@@ -22,6 +22,27 @@ from models.protocols import Samples
 QUIET = 1e-6  # power, of what nobody hears
 
 
+class Ahead:
+    """The echo of what will be played, by a path that stays what it was."""
+
+    def __init__(
+        self,
+        path: NDArray[np.complex64],
+        played: NDArray[np.complex64],
+        last: Samples,
+        before: Sequence[Samples],
+    ) -> None:
+        """`last` was played last; `played` are spectra of it and what came before, newest first. `before` is the echo
+        up to now."""
+        self._path, self._played, self._last = path, played, last
+        self.before = before
+
+    def echo(self, played: Samples) -> Samples:
+        self._played = _followed(self._played, self._last, played)
+        self._last = played
+        return _echo(self._played, self._path)
+
+
 class LinearCanceller:
     """Three partitioned-block frequency-domain Kalman filters (Enzner and Vary 2006; Kuech, Mabande and Enzner 2014).
     The state is the echo's path; how sure a filter is of it sets the pace of learning, so that it needs no detection of
@@ -183,6 +204,17 @@ class LinearCanceller:
         else:
             self._search = Search(self._expected, told=self._lost < self.LOST)
 
+    def ahead(self) -> Ahead | None:
+        """By the path that was known until now; None where there was none, or nothing was played."""
+        known = self._known is not None and self._lost < self.LOST and self._gone is None
+        if self._known is None or not known or not self._echoes:
+            return None
+        return Ahead(self._known, self._played, self._before, tuple(self._expected))
+
+    def goes(self, move: Move) -> None:
+        """The path that was known until now is found to have gone there."""
+        self._gone, self._search = move, None
+
     @property
     def later(self) -> int:
         """Samples by which the echo was just found to come later than before; its path will be taken up as such."""
@@ -212,8 +244,7 @@ class LinearCanceller:
 
     def _subtract(self, heard: Samples, played: Samples) -> NDArray[np.float32]:
         """What each filter leaves."""
-        self._played = np.roll(self._played, 1, axis=0)
-        self._played[0] = np.fft.rfft(np.concatenate([self._before, played]))
+        self._played = _followed(self._played, self._before, played)
         self._before = played
         echo = np.fft.irfft(np.einsum("pf,spf->sf", self._played, self._path), 2 * FRAME)[:, FRAME:]
         return (heard - echo).astype(np.float32)
@@ -229,7 +260,7 @@ class LinearCanceller:
             self._lost = 0
         if self._known is None:
             return
-        echo = np.fft.irfft(np.einsum("pf,pf->f", self._played, self._known), 2 * FRAME)[FRAME:].astype(np.float32)
+        echo = _echo(self._played, self._known)
         if self._search is not None:
             self._gone = self._search.add(heard, echo)
             if self._search.over and self._gone is None:
@@ -267,6 +298,17 @@ class LinearCanceller:
         if self._silent > self.PARTITIONS:
             self._age(self._silent - self.PARTITIONS)
             self._silent = self.PARTITIONS
+
+
+def _followed(played: NDArray[np.complex64], last: Samples, now: Samples) -> NDArray[np.complex64]:
+    """Spectra of what was played, the newest first, after one more frame."""
+    followed = np.roll(played, 1, axis=0)
+    followed[0] = np.fft.rfft(np.concatenate([last, now]))
+    return followed
+
+
+def _echo(played: NDArray[np.complex64], path: NDArray[np.complex64]) -> Samples:
+    return np.fft.irfft(np.einsum("pf,pf->f", played, path), 2 * FRAME)[FRAME:].astype(np.float32)
 
 
 def _power(spectrum: NDArray[np.complex64]) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ to come: over a third of a second its peak stands out also where a person who sp
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,7 @@ class Search:
     AS_LOUD = 1.12  # times, no more and no less, is as loud as it was
     AUDIBLE = 1e-3  # of the echo's strongest part of the spectrum, at least, tells something
 
-    def __init__(self, before: deque[Samples], *, told: bool = False) -> None:
+    def __init__(self, before: Iterable[Samples], *, told: bool = False) -> None:
         """`before`: the echo that was expected up to now, `REACH` frames. `told`: by a loudspeaker that has faltered;
         its echo is as loud as it was, and a person may hide it. Else something has changed, and it is only found where
         it explains what is heard."""
@@ -79,6 +80,16 @@ class Search:
         window = self.WINDOWS[self._frames // self.EVERY % len(self.WINDOWS)]
         of_late = list(self._heard)[-window:], list(self._echo)[-window - self.REACH :]
         return self._found(*map(np.concatenate, of_late))
+
+    def since(self, move: Move) -> int:
+        """Of the frames that it has, those at the end in which the echo comes where it has gone, rather than as before
+        or not at all."""
+        heard, echo = np.concatenate(self._heard), np.concatenate(self._echo)
+        late = _later(echo, round(move.by / self.DOWN))
+        before = np.minimum(_powers(heard), _powers(heard - echo[-len(heard) :]))
+        after = _powers(heard - late[-len(heard) :])
+        costs = np.concatenate([[0.0], np.cumsum(before - after)])  # of a change at each frame, less that at the first
+        return len(after) - int(np.argmin(costs))
 
     def _found(self, heard: Samples, echo: Samples) -> Move | None:
         size = 1 << (len(heard) + len(echo) - 1).bit_length()
@@ -120,6 +131,11 @@ def _later(samples: Samples, by: int) -> Samples:
     else:
         moved[:by] = samples[-by:]
     return moved
+
+
+def _powers(samples: Samples) -> Samples:
+    """Of each frame."""
+    return np.square(samples).reshape(-1, FRAME // Search.DOWN).mean(axis=1)
 
 
 def _fewer(samples: Samples) -> Samples:

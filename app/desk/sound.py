@@ -11,6 +11,7 @@ DESK_RATE = 48_000  # Hz
 FRAME_S = 0.01
 FRAME = round(DESK_RATE * FRAME_S)
 SILENCE = np.zeros(FRAME, np.float32)
+AUDIBLE_DB = -60.0  # of what is played, at least
 
 
 def to_desk(samples: Samples, rate: int) -> Samples:

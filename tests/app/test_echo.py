@@ -9,8 +9,10 @@ import pytest
 import soxr
 
 from app.desk.adaptive import LinearCanceller
+from app.desk.delay import DelayEstimator, explained
 from app.desk.double_talk import AEC3_LATE, PAUSE, DoubleTalk, Parts
-from app.desk.echo import DelayEstimator, Guard, HalfDuplex, explained
+from app.desk.echo import HalfDuplex
+from app.desk.guard import Guard
 from app.desk.sound import DESK_RATE, FRAME, SILENCE, level_db
 
 LOUD = np.full(FRAME, 0.5, np.float32)
