@@ -64,6 +64,7 @@ class LinearCanceller:
     WANDERS = 1.5  # times that it had to take over a path that had wandered, of late
     OF_LATE = 0.999  # of each of these, from frame to frame
     WORSE = 1.3  # than the power that was heard: the filter adds an echo that does not come
+    ADDED = 4.0  # times the power that was heard, in one frame: there is no such echo at all
     FOLLOWED = 0.05  # of the power that was heard is left, at most, by a filter that knows the path
     EXPLAINED = 0.15  # of it is left, at most, while nobody else speaks
     ANEW = 60  # frames of echo that have to be followed, until a path that was learned anew is known for all sounds
@@ -104,7 +105,7 @@ class LinearCanceller:
         self._turn = 0
 
     def process(self, heard: Samples, played: Samples) -> Samples:
-        """`heard` without what the path makes of `played`."""
+        """`heard` without what the path makes of `played`; as it is where that does not come."""
         self.found = False
         if self._gone is not None:
             self._take_up(self._gone)
@@ -129,7 +130,7 @@ class LinearCanceller:
         if self._echoes:
             self._find_again(heard)
         if not changed:
-            return left[0]
+            return heard if mean_power(left[0]) > self.ADDED * mean_power(heard) + QUIET else left[0]
         self._take_over(slice(0, -1), -1)
         self._doubt[:-1] *= self.UNSURE
         self._anew = self.ANEW

@@ -142,6 +142,15 @@ def test_linear_canceller_learns_the_way_and_leaves_a_person_alone() -> None:
     assert level_db((left - person)[3 * DESK_RATE :]) < level_db(person) - 15
 
 
+def test_where_the_loudspeaker_is_silent_unknown_to_the_canceller_no_echo_is_added() -> None:
+    played = noise(0, 4.0)
+    heard = late(played, 0.04) + 1e-4 * noise(1, 4.0)
+    dry = slice(3 * DESK_RATE, 3 * DESK_RATE + 10 * FRAME)
+    heard[dry] = 1e-4 * noise(1, 4.0)[dry]
+    left = subtracted(LinearCanceller(), heard, played)
+    assert np.array_equal(left[dry], heard[dry])
+
+
 def test_linear_canceller_keeps_what_it_learned_where_what_was_played_is_handed_in_later() -> None:
     played = noise(0, 3.0)
     heard = late(played, 0.06)
