@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable
+from typing import Any, TextIO
 
 STREAMS = (0, 1, 2)
+WRITERS = ("stdout", "stderr", "__stdout__", "__stderr__")
 
 
 def on_hangup(finish: Callable[[], object]) -> None:
@@ -19,6 +23,10 @@ def on_hangup(finish: Callable[[], object]) -> None:
     if not hasattr(signal, "SIGHUP"):
         return  # Windows ends the process
     terminals = [stream for stream in STREAMS if os.isatty(stream)]
+    for name in WRITERS:
+        stream: TextIO | None = getattr(sys, name)
+        if stream is not None and stream.isatty():
+            setattr(sys, name, _Lasting(stream))
 
     def stay_gone(*_: object) -> None: ...
 
@@ -30,3 +38,23 @@ def on_hangup(finish: Callable[[], object]) -> None:
         finish()
 
     signal.signal(signal.SIGHUP, gone)
+
+
+class _Lasting:
+    """A terminal's stream. What is written after the terminal is gone and before the signal says so is lost as well:
+    Textual's thread for writing would end with an error, and its screen wait for it for ever."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
