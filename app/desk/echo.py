@@ -94,10 +94,13 @@ class WebRtc:
         self._double_talk = DoubleTalk()
         self._guard = Guard()
         self._reference: deque[Samples] = deque(maxlen=round(LONGEST_S / FRAME_S) + 1)
+        self._faltered = False
         self._held: Held | None = None
         self._freed: list[Samples] = []  # and not yet returned
 
     def process(self, heard: Samples, played: Samples) -> Samples:
+        if self._faltered:
+            self._hold()
         if self._held is None:
             self._free(heard, played)
         else:
@@ -157,6 +160,11 @@ class WebRtc:
         self._freed.append(out)
 
     def moved(self) -> None:
+        self._faltered = True
+
+    def _hold(self) -> None:
+        """Echoes come elsewhere from now on: wait until it is found where, if the path was known."""
+        self._faltered = False
         if self._held is not None:
             self._let_go(self._held)
         self._since_moved = 0
