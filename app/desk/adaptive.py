@@ -207,8 +207,8 @@ class LinearCanceller:
 
     def ahead(self) -> Ahead | None:
         """By the path that was known until now; None where there was none, or nothing was played."""
-        known = self._known is not None and self._lost < self.LOST and self._gone is None
-        if self._known is None or not known or not self._echoes:
+        unknown = self._lost >= self.LOST or self._gone is not None
+        if self._known is None or unknown or not self._echoes:
             return None
         return Ahead(self._known, self._played, self._before, tuple(self._expected))
 

@@ -128,7 +128,7 @@ class WebRtc:
             self._free(frame.heard, frame.played)
 
     def _free(self, heard: Samples, played: Samples) -> None:
-        """A frame of what was played from what is heard."""
+        """What is heard, of what was played; adds to what is returned next."""
         self.delay.add(heard, played)
         self._reference.append(played)
         self._played.append(mean_power(played))
