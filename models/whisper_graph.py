@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from models.whisper_weights import WhisperWeights
+from models.whisper_weights import Floats, WhisperWeights
 
 OPSET = 17
 IR_VERSION = 9
@@ -35,8 +35,6 @@ MIDDLE = np.array(128, np.uint8)  # what stands for zero
 SMALLEST = 1e-12  # scale, of weights that are all zero
 SILENT_STEP = 10  # frames that one of the silent ones stands for
 SETTLED = 3  # frames of silence until the convolutions hear nothing else, and one that they hear beyond its end
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from models import whisper_weights
 from models.beam_search import search
@@ -22,6 +21,7 @@ from models.errors import UnavailableError
 from models.onnx_session import ONNX_ERRORS, kept_session
 from models.whisper_alignment import first_frames
 from models.whisper_runtime import FRAMES_PER_SECOND, Aligned, Generated, Prompt, Span, Spectrograms, Task
+from models.whisper_weights import Floats
 
 LARGEST = 600_000_000  # bytes of weights, as stored, that are worth a second copy: up to Whisper small
 MULTILINGUAL_VOCABULARY = 51_865
@@ -34,7 +34,6 @@ BEAM_SIZE = 5  # as faster-whisper's; most of the time the decoder is sure, and 
 DECODER_THREADS = 1  # a second one makes a pass a tenth dearer and hardly any shorter
 GRAPH_VERSION = 6  # of what `models.whisper_graph` makes
 
-Floats = NDArray[np.float32]
 Encoded = dict[str, Floats]
 """of one piece of audio"""
 

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from models.errors import UnavailableError
 
+Floats = NDArray[np.float32]
+
 BINARY_VERSION = 6
 _TYPES = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 
@@ -32,7 +34,7 @@ class WhisperWeights:
     arrays: dict[str, NDArray[np.generic]]
     config: WhisperConfig
 
-    def floats(self, name: str) -> NDArray[np.float32]:
+    def floats(self, name: str) -> Floats:
         return self.arrays[name].astype(np.float32)
 
     def layers(self, part: str) -> int:

@@ -6,11 +6,12 @@ from collections import deque
 
 import numpy as np
 
-from app.desk.sound import AUDIBLE_DB, DESK_RATE, FRAME_S, level_db, mean_power
+from app.desk.sound import AUDIBLE_DB, DESK_RATE, FRAME_S, fewer, level_db, mean_power
 from models.protocols import Samples
 
 LONGEST_S = 0.8  # of the delay that is looked for
 LOW_RATE = 8_000  # Hz
+FEWER = DESK_RATE // LOW_RATE  # times
 TAPS = 32  # at `LOW_RATE`, that may lie between a sound and its likeness
 
 
@@ -35,8 +36,8 @@ class DelayEstimator:
         self._last = -1.0
 
     def add(self, heard: Samples, played: Samples) -> None:
-        self._heard.append(fewer(heard))
-        self._played.append(fewer(played))
+        self._heard.append(fewer(heard, FEWER))
+        self._played.append(fewer(played, FEWER))
         self._active.append(level_db(played) > AUDIBLE_DB)
         self._count += 1
         if self._count % self.EVERY == 0 and sum(self._active) > len(self._active) / 3 > 20:
@@ -76,8 +77,3 @@ def explained(heard: Samples, played: Samples, at: int) -> float:
     target = heard[-len(shifted) :]
     rest = target - shifted @ np.linalg.lstsq(shifted, target, rcond=1e-4)[0]
     return 1 - mean_power(rest.astype(np.float32)) / (mean_power(target) + 1e-12)
-
-
-def fewer(samples: Samples) -> Samples:
-    """At `LOW_RATE`."""
-    return samples.reshape(-1, DESK_RATE // LOW_RATE).mean(axis=1)

@@ -17,9 +17,9 @@ import numpy as np
 from app.desk.adaptive import LinearCanceller
 from app.desk.delay import LONGEST_S, DelayEstimator
 from app.desk.double_talk import DoubleTalk, Parts
-from app.desk.guard import NOTHING, Guard
-from app.desk.held import Frame, Held
-from app.desk.sound import AUDIBLE_DB, DESK_RATE, FRAME, FRAME_S, SILENCE, level_db, mean_power
+from app.desk.guard import Guard
+from app.desk.held import Held
+from app.desk.sound import AUDIBLE_DB, DESK_RATE, FRAME, FRAME_S, NOTHING, SILENCE, level_db, mean_power
 from models.protocols import Samples
 
 WITHIN_REACH_S = 0.5  # of a delay that AEC3 finds by itself
@@ -104,7 +104,7 @@ class WebRtc:
         if self._held is None:
             self._free(heard, played)
         else:
-            self._held.add(Frame(heard, played))
+            self._held.add(heard, played)
             if self._held.over:
                 self._let_go(self._held)
         freed, self._freed = self._freed, []
@@ -118,14 +118,14 @@ class WebRtc:
         if move is None:
             self._linear.moved()
         for frame in before:
-            self._free(frame.heard, frame.played)
+            self._free(*frame)
             if self._linear.found or self._linear.later:
                 move = None  # it was plain to the filter itself
         if move is not None:
             self._linear.goes(move)
             self._gone()
         for frame in since:
-            self._free(frame.heard, frame.played)
+            self._free(*frame)
 
     def _free(self, heard: Samples, played: Samples) -> None:
         """What is heard, of what was played; adds to what is returned next."""

@@ -6,12 +6,10 @@ from collections import deque
 
 import numpy as np
 
-from app.desk.delay import LOW_RATE, alike, explained, fewer
+from app.desk.delay import FEWER, LOW_RATE, alike, explained
 from app.desk.double_talk import PAUSE
-from app.desk.sound import AUDIBLE_DB, FRAME_S, level_db, mean_power
+from app.desk.sound import AUDIBLE_DB, FRAME_S, NOTHING, fewer, level_db, mean_power
 from models.protocols import Samples
-
-NOTHING = np.zeros(0, np.float32)
 
 
 class Guard:
@@ -65,7 +63,7 @@ class Guard:
         self._held = 0
 
     def moved(self) -> None:
-        """It has: nobody is known to speak over it any more."""
+        """It comes elsewhere from now on: nobody is known to speak over it any more."""
         self.doubt()
         self._over = False
 
@@ -82,8 +80,8 @@ class Guard:
         begins = over and not self._over
         if begins:
             self._cleaned.clear()
-        self._cleaned.append(fewer(cleaned))
-        self._played.append(fewer(played))
+        self._cleaned.append(fewer(cleaned, FEWER))
+        self._played.append(fewer(played, FEWER))
         if level_db(played) > AUDIBLE_DB:
             self._begin()
         else:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from app.desk.adaptive import Ahead
 from app.desk.shift import Move, Search
 from models.protocols import Samples
 
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    heard: Samples
-    played: Samples
+Frame = tuple[Samples, Samples]
+"""heard, and played"""
 
 
 class Held:
@@ -36,10 +32,10 @@ class Held:
     def over(self) -> bool:
         return self.move is not None or len(self._frames) >= self.LONGEST
 
-    def add(self, frame: Frame) -> None:
-        self._frames.append(frame)
-        self._coming.append(frame.played)
-        self.move = self._search.add(frame.heard, self._ahead.echo(self._coming.popleft()))
+    def add(self, heard: Samples, played: Samples) -> None:
+        self._frames.append((heard, played))
+        self._coming.append(played)
+        self.move = self._search.add(heard, self._ahead.echo(self._coming.popleft()))
 
     def parted(self) -> tuple[list[Frame], list[Frame]]:
         """All frames: those in which the echo came as before, or not at all, and those in which it comes where it has

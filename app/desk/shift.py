@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.desk.sound import FRAME, FRAME_S, mean_power
+from app.desk.sound import FRAME, FRAME_S, fewer, mean_power
 from models.protocols import Samples
 
 QUIET = 1e-6  # power, of an echo that tells nothing
@@ -57,7 +57,7 @@ class Search:
         self.told = told
         longest = max(self.WINDOWS)
         self._heard: deque[Samples] = deque(maxlen=longest)
-        self._echo: deque[Samples] = deque((_fewer(frame) for frame in before), maxlen=longest + self.REACH)
+        self._echo: deque[Samples] = deque((fewer(frame, self.DOWN) for frame in before), maxlen=longest + self.REACH)
         self._frames = 0
 
     @property
@@ -70,8 +70,8 @@ class Search:
 
     def add(self, heard: Samples, echo: Samples) -> Move | None:
         """A frame and the echo expected in it; returns where it has gone, once that is sure."""
-        self._heard.append(_fewer(heard))
-        self._echo.append(_fewer(echo))
+        self._heard.append(fewer(heard, self.DOWN))
+        self._echo.append(fewer(echo, self.DOWN))
         if mean_power(echo) < QUIET and not self._frames:
             return None
         self._frames += 1
@@ -135,8 +135,4 @@ def _later(samples: Samples, by: int) -> Samples:
 
 def _powers(samples: Samples) -> Samples:
     """Of each frame."""
-    return np.square(samples).reshape(-1, FRAME // Search.DOWN).mean(axis=1)
-
-
-def _fewer(samples: Samples) -> Samples:
-    return samples.reshape(-1, Search.DOWN).mean(axis=1)
+    return fewer(np.square(samples), FRAME // Search.DOWN)

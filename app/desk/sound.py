@@ -11,6 +11,7 @@ DESK_RATE = 48_000  # Hz
 FRAME_S = 0.01
 FRAME = round(DESK_RATE * FRAME_S)
 SILENCE = np.zeros(FRAME, np.float32)
+NOTHING = np.zeros(0, np.float32)
 AUDIBLE_DB = -60.0  # of what is played, at least
 
 
@@ -30,6 +31,11 @@ class Converter:
 
 def to_engine() -> Converter:
     return Converter(DESK_RATE, SAMPLE_RATE)
+
+
+def fewer(samples: Samples, times: int) -> Samples:
+    """The means of so many samples each."""
+    return samples.reshape(-1, times).mean(axis=1)
 
 
 def mean_power(samples: Samples) -> float:
