@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import AsyncIterator, Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +21,8 @@ from pipeline.config import SessionConfig
 from pipeline.engines import Engines
 from pipeline.events import AnyEvent, End, Speech
 from pipeline.session import Session
+
+PORTION = SAMPLE_RATE // 25  # samples: 40 ms, as our page sends them (web/js/uplink.js)
 
 
 class Sink(Protocol):
@@ -121,14 +123,20 @@ async def _feed(source: Source, session: Session, stop: asyncio.Event, *, paced:
 
 
 async def paced_blocks(source: Source) -> AsyncIterator[Samples]:
-    """The blocks of a file when a microphone would give them: each at its end."""
+    """A file in portions as long as a microphone's (`PORTION`), when it would give them: each at its end."""
     begin: float | None = None
     sent = 0
-    async for samples in source:
-        sent += len(samples)
+    async for block in source:
         begin = time.monotonic() if begin is None else begin
-        await asyncio.sleep(max(0.0, begin + sent / SAMPLE_RATE - time.monotonic()))
-        yield samples
+        for samples in portions(block):
+            sent += len(samples)
+            await asyncio.sleep(max(0.0, begin + sent / SAMPLE_RATE - time.monotonic()))
+            yield samples
+
+
+def portions(samples: Samples) -> Iterator[Samples]:
+    """`PORTION` samples each; the last has what is left."""
+    return (samples[start : start + PORTION] for start in range(0, len(samples), PORTION))
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from rich.table import Table
 
 from app.engines import EngineConfig, build
-from app.media import BLOCK
+from app.interpret import portions
 from app.presets import Preset
 from benchmarks import metrics
 from benchmarks.alignment import decode
@@ -157,10 +157,9 @@ async def _listen(audio: Samples, language: str, engines: Engines, preset: Prese
     session = Session(engines, config, Clock(live=True, now=loop.time))
 
     async def feed() -> None:
-        for start in range(0, len(audio), BLOCK):
-            block = audio[start : start + BLOCK]
-            await asyncio.sleep(len(block) / SAMPLE_RATE)
-            await session.send(block)
+        for samples in portions(audio):
+            await asyncio.sleep(len(samples) / SAMPLE_RATE)
+            await session.send(samples)
         await session.finish()
 
     feeder = asyncio.create_task(feed())

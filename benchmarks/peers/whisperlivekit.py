@@ -18,12 +18,12 @@ import numpy as np
 from platformdirs import user_cache_path
 from websockets.asyncio.client import ClientConnection, connect
 
+from app.interpret import PORTION
 from benchmarks.peers.common import SECOND_MS, Job, Writer, job
 from models.errors import UnavailableError
 from models.protocols import SAMPLE_RATE
 
 VERSION = "0.2.26"
-BLOCK_S = 0.1
 READY_S = 120.0
 DRAIN_S = 240.0  # how long after the audio its last words are waited for
 
@@ -119,7 +119,7 @@ async def _connected(port: int) -> ClientConnection:
 
 async def _send(connection: ClientConnection, given: Job, writer: Writer) -> None:
     pcm = (np.clip(given.audio, -1, 1) * 32767).astype("<i2").tobytes()
-    size = round(BLOCK_S * SAMPLE_RATE) * 2
+    size = PORTION * 2
     for begin in range(0, len(pcm), size):
         due_ms = (begin + size) / 2 / SAMPLE_RATE * SECOND_MS
         await asyncio.sleep(max(0.0, due_ms - writer.now_ms()) / SECOND_MS)
