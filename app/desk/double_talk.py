@@ -55,6 +55,8 @@ class DoubleTalk:
     HANGOVER = 50  # frames, at most: consonants and the ends of words are quieter than the echo
     EACH = 6  # of these, for each frame in which a person was heard
     CONFIRMED = 8  # frames of echo that the path explained since then, to believe in a person
+    BEFORE = 8  # frames more in which somebody was heard before the echo came than have passed since: they go on
+    MOST_BEFORE = 50  # of these
 
     def __init__(self) -> None:
         self._left = self._echo = 1e-10
@@ -64,6 +66,7 @@ class DoubleTalk:
         self._noise_db = 0.0
         self._unplayed = self._confirmed = 0  # frames
         self._over = self._found = 0
+        self._before = 0  # frames in which somebody was heard while there was no echo, less all others since
         self._share = 0.0
         self._waiting: deque[Parts] = deque()
         self._late = np.zeros(AEC3_LATE, np.float32)
@@ -77,7 +80,7 @@ class DoubleTalk:
         """What seemed a person was the echo. Where it was loud, its path is not known any more."""
         if self._above_echo_db > self.KNOWN_DB:
             self.forget()
-        self._over = 0
+        self._over = self._before = 0
 
     def forget(self) -> None:
         """The echo's path is not known any more: nobody is known to speak over it."""
@@ -122,15 +125,18 @@ class DoubleTalk:
             self._confirmed = 0
         loud = left_db > max(self.AUDIBLE_DB, self._noise_db + self.NOISE_DB)
         if echo_db < self.AUDIBLE_DB - 5:
+            self._before = min(self.MOST_BEFORE, self._before + 1) if loud else max(0, self._before - 1)
             return loud and self._over > 0
         self._above_echo_db = float(left_db - echo_db)
         above = self._above_echo_db - self._ratio_db
         sounds = echo > self.SOUNDS * self._echo
         self._confirmed += sounds and self._above_echo_db < self.KNOWN_DB
+        goes_on = self._before >= self.BEFORE
+        self._before = max(0, self._before - 1)
         person = (
             not parts.astray
             and not parts.anew
-            and self._confirmed >= self.CONFIRMED
+            and (self._confirmed >= self.CONFIRMED or goes_on)
             and above > self.OVER_DB
             and parts.surprise_db > self.SURPRISE_DB
             and self._above_echo_db > self.BESIDE_DB

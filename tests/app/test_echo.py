@@ -286,6 +286,27 @@ def test_person_is_believed_once_the_path_is_known_to_be_the_same_as_before_a_pa
     assert mixed(DoubleTalk(), echo + left, left)[5 * DESK_RATE :].any()
 
 
+def test_person_who_began_before_the_voice_is_believed_at_once_where_its_path_was_known_and_is_not_lost() -> None:
+    assert over_after(knowing(), before_s=0.2)
+    assert not over_after(knowing(), before_s=0.02), "a click is no person"
+    assert not over_after(knowing(), before_s=0.2, since_s=1.0), "they have ended"
+    assert not over_after(DoubleTalk(), before_s=0.2)
+    assert not over_after(knowing(), before_s=0.2, astray=True)
+    assert not over_after(knowing(), before_s=0.2, anew=True)
+
+
+def over_after(
+    double_talk: DoubleTalk, *, before_s: float, since_s: float = 0.0, astray: bool = False, anew: bool = False
+) -> bool:
+    """Whether somebody is known to speak over a voice who was heard so long before it, and last so long ago."""
+    for seconds, loud in ((2.0, False), (before_s, True), (since_s, False)):
+        said = np.float32(1e-3 if not loud else 1) * noise(1, seconds)
+        for a in starts(said):
+            frame = said[a : a + FRAME]
+            double_talk.process(Parts(frame, SILENCE, frame, SILENCE))
+    return spoken_over(double_talk, 0.1, astray=astray, anew=anew)
+
+
 def test_one_frame_that_seems_a_person_is_not_believed_for_long() -> None:
     echo, person = noise(0, 4.0), noise(1, 4.0)
     person[: 3 * DESK_RATE] = person[3 * DESK_RATE + FRAME :] = 0

@@ -64,6 +64,19 @@ def test_person_is_heard_over_a_voice_also_where_the_loudspeaker_falters(
     assert heard_over(scene, said, person.sound) > 0.85
 
 
+def test_person_who_begins_just_before_the_voice_is_heard_over_it(recordings: dict[str, Recording]) -> None:
+    (one,) = spoken(recordings, "fleurs_en_0")
+    sound = to_desk(near(one.path), SAMPLE_RATE)[: 2 * DESK_RATE]
+    begins = next(at for at in range(0, len(sound), FRAME) if level_db(sound[at : at + FRAME]) > -40)
+    scene = Scene(np.random.default_rng(0), -74.0)
+    scene.path(0)
+    scene.play(voice(8.0))
+    scene.wait(1.5)
+    said = scene.over(voice(6.0), sound, -begins / DESK_RATE - 0.3)
+    scene.wait(1.0)
+    assert heard_over(scene, said, sound) > 0.85
+
+
 def test_voice_alone_is_not_heard_where_the_loudspeaker_falters_again_and_again() -> None:
     scene = Scene(np.random.default_rng(0), -74.0)
     scene.path(0)
