@@ -55,7 +55,7 @@ class DoubleTalk:
     HANGOVER = 50  # frames, at most: consonants and the ends of words are quieter than the echo
     EACH = 6  # of these, for each frame in which a person was heard
     CONFIRMED = 8  # frames of echo that the path explained since then, to believe in a person
-    BEFORE = 8  # frames more in which somebody was heard before the echo came than have passed since: they go on
+    BEFORE = 8  # frames more in which somebody was heard before the voice began than have passed since: they go on
     MOST_BEFORE = 50  # of these
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class DoubleTalk:
         self._noise_db = 0.0
         self._unplayed = self._confirmed = 0  # frames
         self._over = self._found = 0
-        self._before = 0  # frames in which somebody was heard while there was no echo, less all others since
+        self._before = 0  # frames in which somebody was heard while nothing had been played, less those since then
         self._share = 0.0
         self._waiting: deque[Parts] = deque()
         self._late = np.zeros(AEC3_LATE, np.float32)
@@ -125,7 +125,8 @@ class DoubleTalk:
             self._confirmed = 0
         loud = left_db > max(self.AUDIBLE_DB, self._noise_db + self.NOISE_DB)
         if echo_db < self.AUDIBLE_DB - 5:
-            self._before = min(self.MOST_BEFORE, self._before + 1) if loud else max(0, self._before - 1)
+            heard = loud and self._unplayed > PAUSE  # sooner, it may be an echo that comes elsewhere
+            self._before = min(self.MOST_BEFORE, self._before + 1) if heard else max(0, self._before - (not loud))
             return loud and self._over > 0
         self._above_echo_db = float(left_db - echo_db)
         above = self._above_echo_db - self._ratio_db

@@ -290,21 +290,23 @@ def test_person_who_began_before_the_voice_is_believed_at_once_where_its_path_wa
     assert over_after(knowing(), before_s=0.2)
     assert not over_after(knowing(), before_s=0.02), "a click is no person"
     assert not over_after(knowing(), before_s=0.2, since_s=1.0), "they have ended"
+    assert not over_after(knowing(), before_s=0.2, played=True), "it may be an echo that comes elsewhere"
     assert not over_after(DoubleTalk(), before_s=0.2)
     assert not over_after(knowing(), before_s=0.2, astray=True)
     assert not over_after(knowing(), before_s=0.2, anew=True)
 
 
 def over_after(
-    double_talk: DoubleTalk, *, before_s: float, since_s: float = 0.0, astray: bool = False, anew: bool = False
+    double_talk: DoubleTalk, *, before_s: float, since_s: float = 0.0, played: bool = False, **said: bool
 ) -> bool:
-    """Whether somebody is known to speak over a voice who was heard so long before it, and last so long ago."""
+    """Whether somebody is known to speak over a voice who was heard so long before it, and last so long ago; `played`:
+    the voice was played meanwhile, and what the filter left is what was heard."""
     for seconds, loud in ((2.0, False), (before_s, True), (since_s, False)):
-        said = np.float32(1e-3 if not loud else 1) * noise(1, seconds)
-        for a in starts(said):
-            frame = said[a : a + FRAME]
-            double_talk.process(Parts(frame, SILENCE, frame, SILENCE))
-    return spoken_over(double_talk, 0.1, astray=astray, anew=anew)
+        sound = np.float32(1 if loud else 1e-3) * noise(1, seconds)
+        for a in starts(sound):
+            frame = sound[a : a + FRAME]
+            double_talk.process(Parts(frame, LOUD if played and loud else SILENCE, frame, SILENCE))
+    return spoken_over(double_talk, 0.1, **said)
 
 
 def test_one_frame_that_seems_a_person_is_not_believed_for_long() -> None:
