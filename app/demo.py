@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from app.frames import Uplink
-from app.interpret import paced_blocks
+from app.interpret import paced_portions
 from app.interpreter import SAMPLE_LANGUAGE
 from app.media import MediaFile
 from app.protocol import Start
@@ -43,7 +43,7 @@ class DemoRoom:
         room = self._entry.room
         channel = self._rooms.open_channel(room, Start(key=secrets.token_urlsafe(12), language=SAMPLE_LANGUAGE))
         sequence = 0
-        async for samples in paced_blocks(MediaFile(self._recording)):
+        async for samples in paced_portions(MediaFile(self._recording)):
             if channel.ended or not any(True for _ in room.members):
                 break
             sequence += 1

@@ -105,7 +105,7 @@ async def interpret(source: Source, engines: Engines, config: SessionConfig, sin
 
 async def _feed(source: Source, session: Session, stop: asyncio.Event, *, paced: bool) -> None:
     """Until the source ends or `stop` is set, also while the source gives nothing."""
-    blocks = aiter(paced_blocks(source) if paced else source)
+    blocks = aiter(paced_portions(source) if paced else source)
     stopped = asyncio.create_task(stop.wait())
     try:
         while not stop.is_set():
@@ -122,7 +122,7 @@ async def _feed(source: Source, session: Session, stop: asyncio.Event, *, paced:
         await session.finish()
 
 
-async def paced_blocks(source: Source) -> AsyncIterator[Samples]:
+async def paced_portions(source: Source) -> AsyncIterator[Samples]:
     """A file in portions as long as a microphone's (`PORTION`), when it would give them: each at its end."""
     begin: float | None = None
     sent = 0

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from app.interpret import PORTION, paced_blocks
+from app.interpret import PORTION, paced_portions
 from app.media import Source
 from models.protocols import SAMPLE_RATE, Samples
 
@@ -22,7 +22,7 @@ async def test_file_comes_whole_in_portions_of_a_microphone_and_none_before_it_w
     sound = np.random.default_rng(0).standard_normal(4000).astype(np.float32)
     begin = time.monotonic()
     heard: list[Samples] = []
-    async for samples in paced_blocks(Recorded([sound[:1600], sound[1600:1700], sound[1700:]])):
+    async for samples in paced_portions(Recorded([sound[:1600], sound[1600:1700], sound[1700:]])):
         heard.append(samples)
         assert time.monotonic() - begin >= sum(map(len, heard)) / SAMPLE_RATE - 0.001
     assert np.array_equal(np.concatenate(heard), sound)
