@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from app.desk.channel import Channel, feed, paced, with_capture
-from app.desk.config import BargeIn, DeskConfig, Mode
+from app.desk.config import DeskConfig, Mode
+from app.desk.floor import Floor
 from app.desk.health import Notice
 from app.desk.loop import Mouth, SoundLoop
 from app.desk.player import Piece
@@ -42,9 +43,9 @@ class Conversation:
 
     def __init__(self, config: DeskConfig, engines: Engines, mouths: dict[str, Mouth]) -> None:
         self.config = config
-        self.mode = config.mode
         self.engines = engines
         self.mouths = mouths
+        self.floor = Floor(config.mode, config.barge_in, mouths)
         self.channels: list[Channel] = []
         self.record = Record(config.between)
         self.notices: deque[Notice] = deque(maxlen=50)
@@ -66,6 +67,10 @@ class Conversation:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failure: UnavailableError | None = None
+
+    @property
+    def mode(self) -> Mode:
+        return self.floor.mode
 
     def session(self, config: SessionConfig) -> Session:
         """A two-way session whose voices speak as fast as was chosen."""
@@ -92,6 +97,7 @@ class Conversation:
 
     def join(self, channels: list[Channel]) -> None:
         self.channels = channels
+        self.floor.join(channels)
         self.record = Record(self.config.between, len(channels))
         for channel in channels:
             channel.session.speaks(channel.speaks)
@@ -182,14 +188,9 @@ class Conversation:
     def mute_voice(self) -> bool:
         self.voice_muted = not self.voice_muted
         if self.voice_muted:
-            self.hush()
+            self.floor.hush()
         self._change()
         return self.voice_muted
-
-    def hush(self) -> None:
-        """Stop what is being spoken."""
-        for mouth in self.mouths.values():
-            mouth.player.stop()
 
     def talk(self, language: str) -> None:
         """A talk key: what is said now is in `language`; the same key again, or none, ends that."""
@@ -202,11 +203,10 @@ class Conversation:
         self._change()
 
     def change_mode(self) -> None:
-        self.mode = Mode.SIMULTANEOUS if self.mode is Mode.CONSECUTIVE else Mode.CONSECUTIVE
+        consecutive = self.mode is not Mode.CONSECUTIVE
+        self.floor.change(Mode.CONSECUTIVE if consecutive else Mode.SIMULTANEOUS)
         for channel in self.channels:
-            channel.session.set_patient_voice(self.mode is Mode.CONSECUTIVE)
-        if self.mode is Mode.SIMULTANEOUS:
-            self._hold(False)
+            channel.session.set_patient_voice(consecutive)
         self._change()
 
     def correct(self, key: Key, text: str) -> None:
@@ -259,7 +259,6 @@ class Conversation:
                 channel.language = event.language
                 if event.committed or event.tentative:
                     channel.words = True
-                    self._judge_hold()
             case Speech():
                 self._spoken(index, channel, event)
             case Miss():
@@ -275,27 +274,19 @@ class Conversation:
         self._change()
 
     def _voice(self, channel: Channel, event: Voice) -> None:
-        channel.active, channel.words = event.active, False
+        ago_s = (event.emitted_ms - event.source_ms) / 1000
         if event.active:
             channel.ended_at = None
-            if self.config.barge_in is BargeIn.STOP and any(m.player.sounding for m in self.mouths.values()):
-                self.hush()
+            self._taken_back(self.floor.begins(channel, ago_s))
         else:
-            channel.ended_at = time.monotonic() - (event.emitted_ms - event.source_ms) / 1000
+            channel.ended_at = time.monotonic() - ago_s
             # Whoever paused only is answered when they have ended.
             self._unanswered = dict.fromkeys(self._unanswered, channel.ended_at)
-        someone = any(each.active for each in self.channels)
-        for mouth in self.mouths.values():
-            mouth.player.duck(someone and self.mode is Mode.CONSECUTIVE)
-        self._judge_hold()
+            self.floor.ends(channel, ago_s)
 
-    def _judge_hold(self) -> None:
-        """Consecutive: nothing new is spoken while a person is; noise without words does not count."""
-        self._hold(self.mode is Mode.CONSECUTIVE and any(each.active and each.words for each in self.channels))
-
-    def _hold(self, held: bool) -> None:
-        for mouth in self.mouths.values():
-            mouth.player.hold(held)
+    def _taken_back(self, turns: set[int]) -> None:
+        """They are answered when their phrases are spoken again."""
+        self._unanswered |= dict.fromkeys(turns, time.monotonic())
 
     def _spoken(self, index: int, channel: Channel, event: Speech) -> None:
         if not event.pcm:
@@ -330,8 +321,9 @@ class Conversation:
             del self._sound[next(iter(self._sound))]
 
     async def _watch_voice(self) -> None:
-        """Note when each answer was first heard."""
+        """Note when each answer was first heard, and let those wait that have to."""
         while True:
+            self._taken_back(self.floor.passes())
             for mouth in self.mouths.values():
                 for number in mouth.player.begun():
                     if (ended := self._unanswered.pop(number, None)) is not None:
@@ -353,7 +345,6 @@ class Conversation:
 
     async def _drained(self) -> None:
         """Wait until what was said has been spoken."""
-        self._hold(False)
         if self._failure is not None:
             return  # nothing is played any more
         before, since = 0.0, time.monotonic()

@@ -67,6 +67,8 @@ class DoubleTalk:
         self._unplayed = self._confirmed = 0  # frames
         self._over = self._found = 0
         self._before = 0  # frames in which somebody was heard while nothing had been played, less those since then
+        self.suspects = False
+        """somebody may speak over the voice; or its echo comes elsewhere, which is not known yet"""
         self._share = 0.0
         self._waiting: deque[Parts] = deque()
         self._late = np.zeros(AEC3_LATE, np.float32)
@@ -127,26 +129,27 @@ class DoubleTalk:
         if echo_db < self.AUDIBLE_DB - 5:
             heard = loud and self._unplayed > PAUSE  # sooner, it may be an echo that comes elsewhere
             self._before = min(self.MOST_BEFORE, self._before + 1) if heard else max(0, self._before - (not loud))
+            self.suspects = False
             return loud and self._over > 0
         self._above_echo_db = float(left_db - echo_db)
         above = self._above_echo_db - self._ratio_db
         sounds = echo > self.SOUNDS * self._echo
         self._confirmed += sounds and self._above_echo_db < self.KNOWN_DB
-        goes_on = self._before >= self.BEFORE
+        believed = self._confirmed >= self.CONFIRMED or self._before >= self.BEFORE
         self._before = max(0, self._before - 1)
-        person = (
+        seems = (
             not parts.astray
             and not parts.anew
-            and (self._confirmed >= self.CONFIRMED or goes_on)
             and above > self.OVER_DB
             and parts.surprise_db > self.SURPRISE_DB
             and self._above_echo_db > self.BESIDE_DB
             and loud
             and self._ratio_db < self.FOLLOWED_DB
         )
+        self.suspects = seems
         # Down quickly, at first within a pause between two words; up slowly: a person who speaks for long is no echo.
         if above >= 0:
             self._ratio_db += 0.003 * (above if above < self.OVER_DB else 1)
         elif sounds:
             self._ratio_db += above * (0.05 if self._ratio_db < self.FOLLOWED_DB else 0.2)
-        return person
+        return seems and believed

@@ -38,6 +38,11 @@ class Echo(Enum):
 
 
 class Canceller(Protocol):
+    @property
+    def suspects(self) -> bool:
+        """Whether somebody may speak over what is played; it may be an echo that has changed."""
+        ...
+
     def process(self, heard: Samples, played: Samples) -> Samples:
         """Take a frame of the microphone; return it without what was played up to now, or nothing yet, or several."""
         ...
@@ -50,6 +55,8 @@ class Canceller(Protocol):
 class Passing:
     """Headphones: nothing to take out."""
 
+    suspects = False
+
     def process(self, heard: Samples, played: Samples) -> Samples:
         return heard
 
@@ -59,6 +66,8 @@ class Passing:
 
 class HalfDuplex:
     """The microphone is closed while the loudspeaker speaks, and a little longer."""
+
+    suspects = False
 
     def __init__(self, hangover_s: float = HANGOVER_S) -> None:
         self._hangover = round(hangover_s / FRAME_S)
@@ -97,6 +106,10 @@ class WebRtc:
         self._faltered = False
         self._held: Held | None = None
         self._freed: list[Samples] = []  # and not yet returned
+
+    @property
+    def suspects(self) -> bool:
+        return self._double_talk.suspects
 
     def process(self, heard: Samples, played: Samples) -> Samples:
         if self._faltered:

@@ -29,6 +29,7 @@ class Guard:
     TAKEN_DB = 20.0  # by the canceller: what is left then is no speech
     TAKEN_FIRST_DB = 30.0  # by one that has not proven itself: what is left of a loud echo may be speech
     LEFT_DB = -60.0
+    ENDED = 50  # frames after the last echo is due, by the delay that is known: no echo comes any more
     ALIKE = 8.0
     ALIKE_OVER = 14.0  # a person over what the linear filter left is mostly below 13, an echo that it missed above 20
     EXPLAINED = 0.3  # of the power over which a person speaks, at least, to be what was played
@@ -89,7 +90,7 @@ class Guard:
         self._power = 0.8 * self._power + 0.2 * np.array([mean_power(heard), mean_power(cleaned)])
         self._frame += 1
         self._waiting.append(cleaned)
-        self._suspect = self._suspect + 1 if self._doubtful() else 0
+        self._suspect = self._suspect + 1 if self._doubtful(delay_s) else 0
         self._closed = 0 if begins else max(0, self._closed - 1)
         self._over = over
         due = self._suspect > 0 and self._suspect % self.EVERY == 0 and len(self._cleaned) >= self.LEAST
@@ -121,8 +122,9 @@ class Guard:
         before, after = 10 * np.log10(self._power + 1e-10)
         return float(before), float(after)
 
-    def _doubtful(self) -> bool:
-        if self._since_played >= len(self._played):
+    def _doubtful(self, delay_s: float) -> bool:
+        due = round(delay_s / FRAME_S) + self.ENDED if delay_s else len(self._played)
+        if self._since_played >= min(due, len(self._played)):
             return False
         before, after = self._levels_db
         taken = self.TAKEN_DB if self._held >= self.PROVEN else self.TAKEN_FIRST_DB

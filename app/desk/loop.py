@@ -23,6 +23,7 @@ from app.desk.health import Health, Notice
 from app.desk.player import Player
 from app.desk.ring import Ring
 from app.desk.sound import DESK_RATE, FRAME, FRAME_S, SILENCE, to_engine
+from app.desk.stir import Stir
 from models.errors import TsuyakuError
 from models.protocols import Samples
 
@@ -144,6 +145,7 @@ class Ear:
         self.mouth = mouth
         self.canceller = canceller or Passing()
         self.health = Health(port.name)
+        self.stir = Stir()
         self.open = True
         """closed, it hears silence"""
         self.cpu_s = 0.0
@@ -164,6 +166,7 @@ class Ear:
         self._make_up()
         frame = self._ring.read(FRAME)
         notices = self.health.hear(frame)
+        self.stir.hear(frame, played, suspected=self.canceller.suspects)
         try:
             left = self.canceller.process(frame, played)
         except Exception as error:

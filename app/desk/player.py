@@ -34,6 +34,9 @@ class Player:
         self._newest = -1  # turn that something was played of
         self._piece: Piece | None = None
         self._at = 0
+        self._phrase: list[Piece] = []  # what has begun of the newest one
+        self._handed = 0  # frames since it began
+        self._again: Piece | None = None  # the first of the phrase that was taken back
         self._held = False
         self._cut_off = False  # a phrase of which more may come
         self._gain = self._wanted = 1.0
@@ -64,10 +67,25 @@ class Player:
             self._cut_off = turn in (None, self._newest)
             self._waiting = kept
             if self._piece is not None and turn in (None, self._piece.turn):
-                fade = min(len(self._piece.samples), self._at + FRAME)
-                self._piece = Piece(self._piece.turn, _faded(self._piece.samples[:fade], fade - self._at))
+                self._fade(self._piece)
+                self._phrase = []
                 left += 1
             return left
+
+    def step_back(self, most_s: float) -> int | None:
+        """Take back the phrase that is sounding if it began at most `most_s` ago, and was not taken back before: it
+        fades out, and what was handed out of it waits for the end of the hold that begins now. Returns its turn."""
+        with self._lock:
+            if self._piece is None or not self._phrase or self._phrase[0] is self._again:
+                return None
+            if self._handed * FRAME_S > most_s:
+                return None
+            self._again, turn = self._phrase[0], self._piece.turn
+            self._waiting.extendleft(reversed(self._phrase))
+            self._fade(self._piece)
+            self._held = True
+            self._begun = deque((each for each in self._begun if each != turn), self._begun.maxlen)
+            return turn
 
     @property
     def sounding(self) -> bool:
@@ -103,7 +121,12 @@ class Player:
             self._gain = after
             return out * ramp
 
+    def _fade(self, piece: Piece) -> None:
+        end = min(len(piece.samples), self._at + FRAME)
+        self._piece = Piece(piece.turn, _faded(piece.samples[:end], end - self._at))
+
     def _next(self) -> Samples:
+        self._handed += 1
         parts: list[Samples] = []
         missing = FRAME
         while missing:
@@ -111,6 +134,9 @@ class Player:
                 if not self._waiting or (self._held and not self._waiting[0].goes_on):
                     break
                 self._piece, self._at = self._waiting.popleft(), 0
+                if not self._piece.goes_on:
+                    self._phrase, self._handed = [], 1
+                self._phrase.append(self._piece)
                 self._begun.append(self._piece.turn)
             part = self._piece.samples[self._at : self._at + missing]
             parts.append(part)

@@ -118,7 +118,7 @@ class Screen(App[None]):
             self._task.cancel()
             self.exit()
         self._stopping = True
-        self._conversation.hush()
+        self._conversation.floor.hush()
         self._conversation.finish()
 
     def hang_up(self) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import cast
 
 import msgspec
 import numpy as np
@@ -17,10 +16,11 @@ import pytest
 from app.cli.interpret import _speeds, _voices
 from app.desk.call import call_devices
 from app.desk.channel import Channel
-from app.desk.config import DeskConfig
+from app.desk.config import BargeIn, DeskConfig, Mode
 from app.desk.conversation import Conversation
 from app.desk.devices import Device, Remembered, choose, recall, remember
 from app.desk.echo import Passing
+from app.desk.floor import PRE_ROLL_S, TAIL_S, Floor
 from app.desk.health import Health, Notice
 from app.desk.loop import LATE_S, SETTLED_S, TICK_S, Ear, Mouth, SoundLoop
 from app.desk.player import Piece, Player
@@ -109,6 +109,43 @@ def test_what_comes_of_a_phrase_is_spoken_where_another_turn_was_stopped() -> No
     player.play(Piece(2, LOUD, goes_on=True))
     assert player.frame().any()
     assert player.frame().any()
+
+
+def test_phrase_that_is_taken_back_waits_and_is_spoken_once_more_from_its_start() -> None:
+    player = Player()
+    player.play(Piece(1, np.full(FRAME, 0.1, np.float32)))
+    player.play(Piece(2, np.full(FRAME, 0.2, np.float32)))
+    player.play(Piece(2, np.full(2 * FRAME, 0.3, np.float32), goes_on=True))
+    player.play(Piece(3, np.full(FRAME, 0.4, np.float32)))
+    assert player.step_back(1.0) is None, "nothing sounds"
+    for _ in range(3):
+        player.frame()
+    assert player.step_back(FRAME_S) is None, "it began earlier"
+    assert player.step_back(2 * FRAME_S) == 2
+    player.frame()
+    assert player.frame() is SILENCE
+    player.hold(False)
+    assert [float(player.frame()[0]) for _ in range(4)] == pytest.approx([0.2, 0.3, 0.3, 0.4])
+    assert player.begun().count(1) == 1
+
+
+def test_phrase_is_taken_back_only_once_for_else_it_might_never_be_said() -> None:
+    player = Player()
+    player.play(Piece(1, np.ones(4 * FRAME, np.float32)))
+    player.frame()
+    assert player.step_back(1.0) == 1
+    player.frame()
+    player.hold(False)
+    player.frame()
+    assert player.step_back(1.0) is None
+
+
+def test_phrase_that_was_stopped_is_not_taken_back() -> None:
+    player = Player()
+    player.play(Piece(1, np.ones(4 * FRAME, np.float32)))
+    player.frame()
+    player.stop()
+    assert player.step_back(1.0) is None
 
 
 def test_stopped_turn_is_not_spoken_and_the_others_are() -> None:
@@ -508,8 +545,8 @@ async def test_sound_that_ends_of_itself_ends_the_conversation() -> None:
 async def test_answer_to_a_person_who_only_paused_is_late_from_their_end_on() -> None:
     """Consecutive: what is ready when they pause is spoken when they have ended; that is no lateness of the voice."""
     conversation = Conversation(DeskConfig(("en", "pt")), build(EngineConfig()), {})
-    channel = Channel(cast(Ear, None), conversation.session(SessionConfig()))
-    conversation.channels = [channel]
+    channel = somebody(conversation)
+    conversation.join([channel])
     ends: list[float] = []
     for _ in range(2):
         conversation._voice(channel, Voice(emitted_ms=0, source_ms=0, active=True))
@@ -520,3 +557,115 @@ async def test_answer_to_a_person_who_only_paused_is_late_from_their_end_on() ->
         await asyncio.sleep(0.01)
     assert ends[1] > ends[0]
     assert conversation._unanswered[7] == ends[1]
+
+
+def somebody(conversation: Conversation) -> Channel:
+    return Channel(Ear(SilentPort(), 0, lambda samples: None), conversation.session(SessionConfig()))
+
+
+def talking(mode: Mode = Mode.CONSECUTIVE, barge_in: BargeIn = BargeIn.DUCK) -> tuple[Floor, Channel, Player]:
+    """A floor with one person and one voice for both languages, whose first phrase has sounded for 0.1 s."""
+    conversation = Conversation(DeskConfig(("en", "pt"), mode, barge_in), build(EngineConfig()), {})
+    mouth = Mouth(Speaker())
+    floor, channel = Floor(mode, barge_in, {"en": mouth, "pt": mouth}), somebody(conversation)
+    floor.join([channel])
+    mouth.player.play(Piece(7, np.ones(DESK_RATE, np.float32)))
+    for _ in range(10):
+        mouth.player.frame()
+    return floor, channel, mouth.player
+
+
+@pytest.mark.parametrize("barge_in", BargeIn)
+async def test_voice_that_begins_as_a_person_goes_on_steps_back_until_they_have_ended(barge_in: BargeIn) -> None:
+    floor, channel, player = talking(barge_in=barge_in)
+    assert floor.begins(channel, PRE_ROLL_S + 0.1) == {7}
+    player.frame()
+    assert player.frame() is SILENCE
+    floor.ends(channel, 0.5)
+    assert player.frame().any()
+    assert player.waiting_s == pytest.approx(0.99)
+
+
+@pytest.mark.parametrize(("barge_in", "goes_on"), [(BargeIn.DUCK, True), (BargeIn.STOP, False)])
+async def test_person_who_begins_later_speaks_over_the_voice(barge_in: BargeIn, goes_on: bool) -> None:
+    floor, channel, player = talking(barge_in=barge_in)
+    for _ in range(40):
+        player.frame()
+    assert floor.begins(channel, PRE_ROLL_S) == set()
+    assert (player.waiting_s > 0.1) == goes_on
+
+
+async def test_simultaneous_voice_goes_on_whoever_begins() -> None:
+    floor, channel, player = talking(Mode.SIMULTANEOUS)
+    assert floor.begins(channel, PRE_ROLL_S + 0.1) == set()
+    assert player.frame().any()
+
+
+async def test_nothing_begins_while_a_person_speaks_and_what_shows_no_words_is_noise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.desk.floor.WORDLESS_S", 0.02)
+    floor, channel, player = talking()
+    player.stop()
+    player.frame()
+    floor.begins(channel, PRE_ROLL_S)
+    player.play(Piece(8, LOUD))
+    assert player.frame() is SILENCE
+    await asyncio.sleep(0.03)
+    floor.passes()
+    assert player.frame().any()
+    player.play(Piece(9, LOUD))
+    channel.words = True
+    floor.passes()
+    assert player.frame() is SILENCE
+    floor.ends(channel, 0.5)
+    assert player.frame().any()
+
+
+async def test_whoever_stirs_before_the_gate_opens_holds_the_voice_for_a_moment_and_noise_does_not_hold_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.desk.floor.STIR_S", 0.02)
+    floor, channel, player = talking()
+    player.stop()
+    player.frame()
+    stir(floor, channel)
+    player.play(Piece(8, LOUD))
+    assert player.frame() is SILENCE
+    await asyncio.sleep(0.03)
+    stir(floor, channel)
+    assert player.frame().any()
+
+
+async def test_voice_steps_back_for_whoever_stirs_as_it_begins() -> None:
+    floor, channel, player = talking()
+    assert stir(floor, channel) == {7}
+    player.frame()
+    assert player.frame() is SILENCE
+
+
+async def test_person_who_goes_on_as_their_pause_is_taken_for_the_end_holds_the_voice() -> None:
+    floor, channel, player = talking()
+    player.stop()
+    player.frame()
+    floor.begins(channel, PRE_ROLL_S)
+    stir(floor, channel)
+    player.play(Piece(8, LOUD))
+    floor.ends(channel, 0.5)
+    assert player.frame() is SILENCE
+
+
+async def test_end_of_what_was_said_does_not_stir() -> None:
+    floor, channel, player = talking()
+    player.stop()
+    player.frame()
+    floor.begins(channel, PRE_ROLL_S)
+    stir(floor, channel)
+    player.play(Piece(8, LOUD))
+    floor.ends(channel, TAIL_S)
+    assert player.frame().any()
+
+
+def stir(floor: Floor, channel: Channel) -> set[int]:
+    channel.ear.stir.count += 1
+    return floor.passes()

@@ -36,11 +36,12 @@ def test_delay_between_loudspeaker_and_microphone_is_found() -> None:
     assert estimator.seconds == pytest.approx(0.23, abs=0.005)
 
 
-def through(guard: Guard, heard: np.ndarray, cleaned: np.ndarray, played: np.ndarray) -> np.ndarray:
+def through(
+    guard: Guard, heard: np.ndarray, cleaned: np.ndarray, played: np.ndarray, delay_s: float = 0.0
+) -> np.ndarray:
     """What a guard lets through of `cleaned`."""
-    starts = range(0, len(heard), FRAME)
-    frames = [guard.process(heard[a : a + FRAME], cleaned[a : a + FRAME], played[a : a + FRAME], 0.0) for a in starts]
-    return np.concatenate(frames)
+    frames = [[sound[a : a + FRAME] for sound in (heard, cleaned, played)] for a in range(0, len(heard), FRAME)]
+    return np.concatenate([guard.process(*each, delay_s) for each in frames])
 
 
 def noise(seed: int, seconds: float) -> np.ndarray:
@@ -101,6 +102,16 @@ def test_guard_believes_again_once_the_echo_is_held_down_as_before_the_pause() -
     through(guard, played[:half], played[:half] * np.float32(1e-4), played[:half])
     person = noise(1, 1.0)
     assert through(guard, played[: len(person)] + person, person, played[: len(person)]).any()
+
+
+@pytest.mark.parametrize(("delay_s", "from_s"), [(0.0, 1.0), (0.06, 0.56), (0.7, 1.0)])
+def test_whoever_is_heard_once_no_echo_can_come_any_more_passes_also_where_it_was_never_held_down(
+    delay_s: float, from_s: float
+) -> None:
+    guard, played, person = Guard(), noise(0, 1.0), noise(1, 2.0)
+    through(guard, played, played, played, delay_s)
+    passed = through(guard, person, person, np.zeros_like(person), delay_s)
+    assert np.flatnonzero(passed)[0] / DESK_RATE == pytest.approx(from_s, abs=0.02)
 
 
 def test_person_who_speaks_already_as_the_voice_begins_goes_on_being_heard() -> None:
@@ -296,6 +307,25 @@ def test_person_who_began_before_the_voice_is_believed_at_once_where_its_path_wa
     assert not over_after(knowing(), before_s=0.2, anew=True)
 
 
+def test_person_who_begins_together_with_the_voice_is_suspected_where_its_path_was_known_and_is_not_lost() -> None:
+    assert suspected(knowing())
+    assert suspected(knowing(), begins_s=0.2)
+    assert not suspected(knowing(), person=False), "its echo is as it was"
+    assert not suspected(DoubleTalk())
+    assert not suspected(knowing(), astray=True)
+    assert not suspected(knowing(), anew=True)
+
+
+def suspected(double_talk: DoubleTalk, *, person: bool = True, begins_s: float = 0.0, **said: bool) -> bool:
+    """Whether somebody is, who begins so long after the voice, which had paused."""
+    hear_over(double_talk, np.zeros(DESK_RATE, np.float32), np.float32(1e-3) * noise(3, 1.0))
+    echo = noise(2, begins_s + 0.1)
+    left = np.float32(0.01) * echo
+    left[round(begins_s * DESK_RATE) :] += person * noise(3, 0.1)
+    hear_over(double_talk, echo, left, **said)
+    return double_talk.suspects
+
+
 def over_after(
     double_talk: DoubleTalk, *, before_s: float, since_s: float = 0.0, played: bool = False, **said: bool
 ) -> bool:
@@ -338,11 +368,14 @@ def test_noise_of_the_room_is_no_person() -> None:
 
 def spoken_over(double_talk: DoubleTalk, seconds: float, **said: bool) -> bool:
     """Whether a person is known to speak over an echo, who does."""
-    echo, person = noise(2, seconds), noise(3, seconds)
-    for a in starts(echo):
-        e, p = echo[a : a + FRAME], person[a : a + FRAME]
-        double_talk.process(replace(Parts(e + p, e, p, SILENCE), **said))
+    hear_over(double_talk, noise(2, seconds), noise(3, seconds), **said)
     return double_talk.person
+
+
+def hear_over(double_talk: DoubleTalk, echo: np.ndarray, left: np.ndarray, **said: bool) -> None:
+    for a in starts(echo):
+        e, p = echo[a : a + FRAME], left[a : a + FRAME]
+        double_talk.process(replace(Parts(e + p, e, p, SILENCE), **said))
 
 
 def knowing() -> DoubleTalk:
