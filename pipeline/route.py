@@ -60,7 +60,8 @@ class Router:
         self.config = config or RouteConfig()
         self._identify_text = identify_text
         self.forced = ""
-        """the language that a person said they speak now; empty leaves the choice to the evidence"""
+        """the language that a person said this utterance is in; empty leaves the choice to the evidence"""
+        self._wanted = ""  # the same, of the next one
         self._before = ""
         self._ended_s = -math.inf
         self._prior = 0.0
@@ -71,6 +72,18 @@ class Router:
         self._odds = 0.0
         self._seconds = 0.0
         self._closed = False
+
+    def speaks(self, language: str) -> None:
+        """What begins from now on is in `language`; empty leaves that to the evidence. The present utterance is, too,
+        unless its language is known already."""
+        self._wanted = language
+        if language and not self.settled:
+            self.forced = language
+
+    @property
+    def handed_over(self) -> bool:
+        """Somebody said that another speaks now: this utterance ends as soon as it can."""
+        return bool(self.forced) and self._wanted != self.forced
 
     @property
     def language(self) -> str:
@@ -98,6 +111,7 @@ class Router:
         if self._before and at_s - self._ended_s < self.config.continued_s:
             self._prior = self.config.continued * (1 if self._before == self.between[0] else -1)
         self._odds, self._closed, self._seconds = self._prior, False, 0.0
+        self.forced = self._wanted
 
     def hear(self, probabilities: Mapping[str, float], seconds: float, *, closed: bool) -> None:
         """Language probabilities of the utterance so far."""

@@ -88,7 +88,7 @@ class Session:
     def speaks(self, language: str) -> None:
         """Two-way: what is said from now on is in `language`; empty leaves the choice to what is heard."""
         if self._router is not None:
-            self._router.forced = language
+            self._router.speaks(language)
 
     def set_patient_voice(self, patient: bool) -> None:
         """Whether speech waits for more words from now on (`SessionConfig.patient_voice`)."""

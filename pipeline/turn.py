@@ -10,6 +10,7 @@ AFTER_STOP_S = 0.45
 OPEN_S = 0.65
 AFTER_COMMA_S = 0.9
 UNFINISHED_S = 1.1
+HANDED_OVER_S = 0.2  # where somebody said that another speaks now
 
 UNFINISHED = {
     "en": "a an the and or but because so that if when while of to in on at by for with from my your his is are was",

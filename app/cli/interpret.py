@@ -7,10 +7,11 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, TextIO, TypeVar
 
 import numpy as np
 import typer
@@ -35,6 +36,7 @@ from models.protocols import SAMPLE_RATE, RecognitionRequest
 from pipeline.budget import BacklogConfig
 from pipeline.config import SessionConfig
 from pipeline.engines import Engines, SpeechRequest
+from pipeline.events import AnyEvent
 
 ENGINES = ("piper", "kokoro", "espeak")
 # Mean probabilities of words: less is what is left of the loudspeaker, or was heard in a sound of 0.3 s, which the gate
@@ -107,7 +109,10 @@ def interpret(
         raise InputError("unknown-format", f"'{save.name}' names no format; use one of {', '.join(FORMATS)}.")
     job = _Job(settings, config, wish, voices, save)
     scheduler.niceness = scheduler.POLITE
-    asyncio.run(job.run(plain=plain or not sys.stdout.isatty()))
+    try:
+        asyncio.run(job.run(plain=plain or not sys.stdout.isatty()))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 class _Job:
@@ -192,27 +197,42 @@ class _Job:
         conversation.listeners.append(lines.add)
         conversation.on_notice = lines.notice
         loop = asyncio.get_running_loop()
+        job, asked = asyncio.current_task(), False
+
+        def stop() -> None:
+            """Once: what was said is worked through. Twice: at once."""
+            nonlocal asked
+            if asked and job is not None:
+                job.cancel()
+            asked = True
+            conversation.finish()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, conversation.finish)
+            loop.add_signal_handler(number, stop)
         on_hangup(lambda: loop.call_soon_threadsafe(conversation.finish))
         where = f"tsuyaku: listening to {desk.microphone}, speaking through {desk.loudspeaker}"
         conversation.on_open = lambda: typer.echo(where, err=True)
         await conversation.run(desk.loop)
 
     def _saving(self, desk: Desk, stack: ExitStack) -> None:
-        """Events as they happen, or the whole transcript at the end, whatever ends it."""
+        """Events as they happen, or the whole transcript at the end, whatever ends it. What was in the file before is
+        there until then, and for good where nothing was said."""
         if self._save is None:
             return
         path, kind = self._save, self._save.suffix[1:]
         with output_errors(path):
-            stream = stack.enter_context(path.open("w", encoding="utf-8"))
+            stream = stack.enter_context(path.open("a", encoding="utf-8"))
         if kind == "jsonl":
-            writer = JsonLinesWriter(stream)
-            desk.conversation.listeners.append(lambda channel, event: writer.add(event))
+            desk.conversation.listeners.append(_appending(stream))
             return
 
         def write() -> None:
-            stream.write(DOCUMENTS[kind](desk.conversation.record.transcript(), None, True))
+            if desk.conversation.rows():
+                text = DOCUMENTS[kind](desk.conversation.record.transcript(), None, True)
+                with output_errors(path):
+                    whole = path.with_name(f"{path.name}.part")
+                    whole.write_text(text, encoding="utf-8")
+                    whole.replace(path)
 
         stack.callback(write)
 
@@ -231,6 +251,20 @@ class _Job:
             f"{usage.ru_maxrss / 1024:.0f} MB at most",
         ]
         typer.echo(f"tsuyaku: {', '.join(parts)}", err=True)
+
+
+def _appending(stream: TextIO) -> Callable[[int, AnyEvent], None]:
+    """Events to the end of a file that the first of them empties."""
+    writer, began = JsonLinesWriter(stream), False
+
+    def add(channel: int, event: AnyEvent) -> None:
+        nonlocal began
+        if not began:
+            stream.truncate(0)
+        began = True
+        writer.add(event)
+
+    return add
 
 
 def _list_devices() -> None:

@@ -22,6 +22,8 @@ class Channel:
     ear: Ear
     session: Session
     speaks: str = ""
+    remote: bool = False
+    """in a call: heard whichever key is down"""
     active: bool = False
     words: bool = False
     """the utterance has shown words"""

@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from statistics import median
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -35,6 +35,7 @@ SLOWER = 0.75
 KEPT_TURNS = 20  # whose sound can be repeated
 SEGMENTS = 1_000_000  # of a channel, at most
 VOICE_BUDGET_MS = 2500.0
+RELEASE_S = 0.25  # after a talk key: as late as a microphone may be
 STUCK_S = 5.0  # that nothing of what waits is played: its loudspeaker is gone
 
 
@@ -53,6 +54,7 @@ class Conversation:
         """from the end of an utterance to the first sound of its translation"""
         self.missed = 0
         self.voice_muted = False
+        self.muted = False
         self.talking = ""
         """push-to-talk: the language whose key is down"""
         self.left, self.right = config.between
@@ -63,6 +65,10 @@ class Conversation:
         self.changed = asyncio.Event()
         self.last_active = time.monotonic()
         self._sound: dict[int, list[Samples]] = {}
+        self._said_before: dict[int, list[Samples]] = {}
+        """of clauses that were typed anew, as they were spoken first"""
+        self._typing: dict[Key, asyncio.Task[None]] = {}
+        """corrections that are under way, the newest last"""
         self._unanswered: dict[int, float] = {}
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,7 +107,7 @@ class Conversation:
         self.record = Record(self.config.between, len(channels))
         for channel in channels:
             channel.session.speaks(channel.speaks)
-            channel.ear.open = not self.config.push_to_talk
+        self._open_ears()
 
     def deliver(self, index: int) -> Callable[[Samples], None]:
         """What ear `index` hands its samples to, on the sound loop's thread."""
@@ -118,15 +124,18 @@ class Conversation:
     async def run(self, loop: SoundLoop) -> None:
         """Until `finish`, an error or the end. Raises the `TsuyakuError` of a session that ended early, or
         `UnavailableError` `sound-failed` once what was heard until then is worked through."""
-        loop.start(self._sound_failed)
         try:
+            loop.start(self._sound_failed)
             self.on_open()
             async with asyncio.TaskGroup() as group:
                 watcher = group.create_task(self._watch_voice())
                 jobs = [group.create_task(self._follow(n, channel)) for n, channel in enumerate(self.channels)]
                 await asyncio.gather(*jobs)
+                await asyncio.gather(*self._tasks, return_exceptions=True)
                 await self._drained()
                 watcher.cancel()
+        except BaseExceptionGroup as group:
+            raise _first(group) from None
         finally:
             loop.stop()
         if self._failure is not None:
@@ -153,25 +162,28 @@ class Conversation:
     def repeat(self) -> bool:
         """Speak the last translation again."""
         row = self.record.last()
-        sound = self._sound.get(_number(row.key)) if row and row.key else None
-        if row is None or not sound:
+        if row is None or row.key is None or self.voice_muted:
             return False
+        number = _number(row.key)
+        sound = self._sound.get(number, [])
         for samples in sound:
-            self._mouth(row.target_language).player.play(Piece(-1, samples))
-        return True
+            self._mouth(row.target_language).player.play(Piece(number, samples))
+        return bool(sound)
 
     def slower(self) -> bool:
         """Speak the last translation again, slowly."""
         row = self.record.last()
-        if row is None:
+        if row is None or row.key is None or self.voice_muted:
             return False
-        self._start(self._speak(row.target_language, row.target, -1, SLOWER))
+        self._start(self._speak(row.target_language, row.target, _number(row.key), SLOWER, keep=False))
         return True
 
     def swap(self) -> None:
-        """Change sides: the columns, the talk keys, and, with a microphone each, who speaks what."""
+        """Change sides: the columns, the talk keys, and, with a microphone each, who speaks what, and hears what."""
         self.left, self.right = self.right, self.left
         if len(self.channels) > 1:
+            left, right = self.config.between
+            self.mouths[left], self.mouths[right] = self.mouths[right], self.mouths[left]
             for channel in self.channels:
                 channel.speaks = self.record.other(channel.speaks)
                 channel.session.speaks(channel.speaks)
@@ -179,11 +191,10 @@ class Conversation:
 
     def mute(self) -> bool:
         """Close the microphones, or open them again; whether they are closed now."""
-        closed = any(channel.ear.open for channel in self.channels)
-        for channel in self.channels:
-            channel.ear.open = not closed
+        self.muted = not self.muted
+        self._open_ears()
         self._change()
-        return closed
+        return self.muted
 
     def mute_voice(self) -> bool:
         self.voice_muted = not self.voice_muted
@@ -198,9 +209,16 @@ class Conversation:
         for channel in self.channels:
             if not channel.speaks:
                 channel.session.speaks(self.talking)
-                if self.config.push_to_talk:
-                    channel.ear.open = bool(self.talking)
+        if self.talking:
+            self._open_ears()
+        else:  # what was said as the key was let go is still on its way
+            self._loop.call_later(RELEASE_S, self._open_ears)
         self._change()
+
+    def _open_ears(self) -> None:
+        for channel in self.channels:
+            talks = self.talking == channel.speaks if channel.speaks else bool(self.talking)
+            channel.ear.open = not self.muted and (talks or channel.remote or not self.config.push_to_talk)
 
     def change_mode(self) -> None:
         consecutive = self.mode is not Mode.CONSECUTIVE
@@ -213,7 +231,13 @@ class Conversation:
         """The clause `key` was meant as `text`: it is translated and spoken in its place."""
         row = next((row for row in self.rows() if row.key == key), None)
         if row is not None and text.strip():
-            self._start(self._correct(key, row, text.strip()))
+            self._cancel_typing(key)
+            self._typing[key] = self._start(self._correct(key, row, text.strip()))
+
+    def _cancel_typing(self, key: Key) -> bool:
+        """Whether a correction of that clause was under way."""
+        task = self._typing.pop(key, None)
+        return task is not None and not task.done() and task.cancel()
 
     async def _correct(self, key: Key, row: Row, text: str) -> None:
         request = TranslationRequest(text, row.language, row.target_language, final=True)
@@ -225,16 +249,23 @@ class Conversation:
         number = _number(key)
         self._mouth(row.target_language).player.stop(number)
         self.record.correct(key, text, answer.text)
+        self._said_before.setdefault(number, self._sound.get(number, []))
         self._sound[number] = []
         self._change()
         await self._speak(row.target_language, answer.text, number, 1.0)
 
     def undo(self) -> None:
-        """Take the newest clause back: it is not spoken, shown or saved."""
-        key = self.record.undo()
+        """Take back what was typed last where it is the newest thing, else the newest clause: it is not spoken, shown
+        or saved."""
+        typed = list(self._typing)[-1:]
+        untold = bool(typed) and not self.record.replaced(typed[0])
+        key = typed[0] if typed and self._cancel_typing(typed[0]) and untold else self.record.undo()
         if key is not None:
+            number = _number(key)
             for mouth in self.mouths.values():
-                mouth.player.stop(_number(key))
+                mouth.player.stop(number)
+            if number in self._said_before:
+                self._sound[number] = self._said_before.pop(number)
         self._change()
 
     # events
@@ -289,9 +320,10 @@ class Conversation:
         self._unanswered |= dict.fromkeys(turns, time.monotonic())
 
     def _spoken(self, index: int, channel: Channel, event: Speech) -> None:
-        if not event.pcm:
+        key = index, event.segment
+        if not event.pcm or self.record.replaced(key):
             return
-        number = _number((index, event.segment))
+        number = _number(key)
         samples = to_desk(np.frombuffer(event.pcm, "<i2").astype(np.float32) / np.float32(32768), event.sample_rate)
         self._keep(number, samples)
         if self.voice_muted:
@@ -301,7 +333,7 @@ class Conversation:
             channel.ended_at = None
         self._mouth(event.language).player.play(Piece(number, samples, goes_on=not event.text))
 
-    async def _speak(self, language: str, text: str, number: int, rate: float) -> None:
+    async def _speak(self, language: str, text: str, number: int, rate: float, *, keep: bool = True) -> None:
         rest: SpeechRequest | None = SpeechRequest(text, rate * self._speed(language))
         try:
             voice = await self.engines.voice(language)
@@ -309,16 +341,18 @@ class Conversation:
                 voiced = (await voice.submit(rest, deadline=time.monotonic() + 0.3)).result
                 goes_on, rest = rest.begun is not None, voiced.rest
                 samples = to_desk(voiced.samples, voiced.sample_rate)
-                if number >= 0:
+                if keep:
                     self._keep(number, samples)
-                self._mouth(language).player.play(Piece(number, samples, goes_on=goes_on))
+                if not self.voice_muted:
+                    self._mouth(language).player.play(Piece(number, samples, goes_on=goes_on))
         except TsuyakuError as error:
             self._noticed(Notice(error.code, error.message))
 
     def _keep(self, number: int, samples: Samples) -> None:
         self._sound.setdefault(number, []).append(samples)
-        while len(self._sound) > KEPT_TURNS:
-            del self._sound[next(iter(self._sound))]
+        for kept in (self._sound, self._said_before, self._unanswered):
+            while len(kept) > KEPT_TURNS:
+                del kept[next(iter(kept))]
 
     async def _watch_voice(self) -> None:
         """Note when each answer was first heard, and let those wait that have to."""
@@ -370,13 +404,21 @@ class Conversation:
     def _change(self) -> None:
         self.changed.set()
 
-    def _start(self, work: Any) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
+        self._typing = {key: typing for key, typing in self._typing.items() if not typing.done()}
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def rows(self) -> list[Row]:
         return self.record.rows()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first, in however many groups."""
+    error = group.exceptions[0]
+    return _first(cast("BaseExceptionGroup[BaseException]", error)) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _number(key: Key) -> int:

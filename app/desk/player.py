@@ -45,7 +45,12 @@ class Player:
     def play(self, piece: Piece) -> None:
         with self._lock:
             self._cut_off = self._cut_off and piece.goes_on
-            if not self._cut_off:
+            if self._cut_off:
+                return
+            own = [at for at, waits in enumerate(self._waiting) if waits.turn == piece.turn]
+            if piece.goes_on and own:  # behind its own phrase, whatever was asked for meanwhile
+                self._waiting.insert(own[-1] + 1, piece)
+            else:
                 self._waiting.append(piece)
                 self._newest = piece.turn
 
@@ -64,7 +69,7 @@ class Player:
         with self._lock:
             kept = deque(p for p in self._waiting if turn is not None and p.turn != turn)
             left = len(self._waiting) - len(kept)
-            self._cut_off = turn in (None, self._newest)
+            self._cut_off = self._cut_off or turn in (None, self._newest)
             self._waiting = kept
             if self._piece is not None and turn in (None, self._piece.turn):
                 self._fade(self._piece)

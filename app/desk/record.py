@@ -74,6 +74,10 @@ class Record:
         newest = self.last()
         self._corrections[newest.key if newest and newest.key else key] = key
 
+    def replaced(self, key: Key) -> bool:
+        """Whether the clause was taken back, or typed anew: its own translation is not spoken any more."""
+        return key in self._undone or key in self._typed
+
     def undo(self) -> Key | None:
         """Take back the last correction where it is the newest thing, else the newest clause; which one it was."""
         newest = self.last()

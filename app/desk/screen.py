@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 from textual.app import App, ComposeResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
@@ -77,7 +77,8 @@ class Screen(App[None]):
         ("c", "correct", "correct"),
         ("u", "undo", "undo"),
         ("q", "stop", "quit"),
-        ("ctrl+c", "stop", "quit"),
+        Binding("ctrl+c", "stop", "quit", priority=True),
+        Binding("ctrl+q", "stop", "quit", priority=True),
         ("escape", "leave", "leave"),
     ]
 
@@ -106,8 +107,6 @@ class Screen(App[None]):
     async def _run(self) -> None:
         try:
             await self._conversation.run(self._desk.loop)
-        except BaseExceptionGroup as group:
-            self.failure = _first(group)
         except Exception as error:
             self.failure = error
         self.exit()
@@ -290,10 +289,3 @@ def latency(ms: float | None, cells: int = 10) -> str:
     full = min(cells, round(cells * ms / VOICE_BUDGET_MS))
     late = " late" if ms > VOICE_BUDGET_MS else ""
     return f"voice after {ms / 1000:.1f} s {'▮' * full}{'▯' * (cells - full)} of {VOICE_BUDGET_MS / 1000:.1f} s{late}"
-
-
-def _first(group: BaseException) -> BaseException:
-    error = group
-    while isinstance(error, BaseExceptionGroup):
-        error = cast("Any", error).exceptions[0]
-    return error

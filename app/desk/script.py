@@ -13,6 +13,7 @@ from app.desk.conversation import Conversation
 from app.desk.ports import Script
 from app.desk.sound import to_desk
 from app.media import MediaFile, SpeechFile
+from models.errors import TsuyakuError
 from models.protocols import SAMPLE_RATE, Samples
 
 BETWEEN_S = 1.5  # of quiet, before the next turn
@@ -41,12 +42,14 @@ async def play(script: Script, turns: Sequence[Samples], conversation: Conversat
 
 
 class Recorder:
-    """What the loudspeaker plays, into a WAV file."""
+    """What the loudspeaker plays, into a WAV file. Where that cannot be written the conversation goes on, and `close`
+    raises why."""
 
     def __init__(self, path: Path, rate: int) -> None:
         self._file = SpeechFile(path, rate)
         self._frames: list[Samples] = []
         self._rate = rate
+        self._failure: TsuyakuError | None = None
 
     def record(self, frame: Samples) -> None:
         self._frames.append(frame)
@@ -56,9 +59,14 @@ class Recorder:
     def close(self) -> None:
         self._flush()
         self._file.close()
+        if self._failure is not None:
+            raise self._failure
 
     def _flush(self) -> None:
         frames, self._frames = self._frames, []
-        if frames:
+        if frames and self._failure is None:
             pcm = (np.clip(np.concatenate(frames), -1, 1) * DESK_BYTES).astype("<i2").tobytes()
-            self._file.write(pcm, 0.0)
+            try:
+                self._file.write(pcm, 0.0)
+            except TsuyakuError as error:
+                self._failure = error

@@ -54,6 +54,8 @@ class Desk:
 
 def set_up(wish: Wish, config: DeskConfig, engines: Engines, session: SessionConfig) -> Desk:
     """Raises the `TsuyakuError` of a device or file. Call it inside a running event loop."""
+    if wish.speak is not None and wish.speak.resolve() in {path.resolve() for path in wish.files}:
+        raise InputError("output-is-input", f"{wish.speak} is one of the recordings; write to another place.")
     if wish.in_call:
         return _in_call(wish, config, engines, session)
     recorder = Recorder(wish.speak, DESK_RATE) if wish.speak else None
@@ -82,14 +84,16 @@ def _in_call(wish: Wish, config: DeskConfig, engines: Engines, session: SessionC
     """Two ways that never meet: what I say goes into the call, what the remote party says goes to my headphones."""
     listed = devices()
     source, sink = call_devices(listed)
-    mine = choose(listed, "microphone", wish.microphones[0] if wish.microphones else recall().microphone)
-    headphones = choose(listed, "loudspeaker", wish.loudspeaker or recall().loudspeaker)
+    mine = _chosen("microphone", wish.microphones[0] if wish.microphones else None)
+    headphones = _chosen("loudspeaker", wish.loudspeaker)
+    if source in (mine, headphones) or sink in (mine, headphones):
+        raise InputError("device-unknown", "--microphone and --loudspeaker are yours here, not those of the call.")
     me, call = Microphone(mine), Microphone(source)
     to_me, to_call = Mouth(Loudspeaker(headphones)), Mouth(Loudspeaker(sink))
     first, second = config.between
     conversation = Conversation(config, engines, {first: to_me, second: to_call})
     channels = [
-        Channel(Ear(port, 0, conversation.deliver(index)), conversation.session(session), language)
+        Channel(Ear(port, 0, conversation.deliver(index)), conversation.session(session), language, remote=port is call)
         for index, (port, language) in enumerate(((me, first), (call, second)))
     ]
     conversation.join(channels)

@@ -13,7 +13,7 @@ from pipeline.route import Router
 from pipeline.stages.live import LiveUtterance
 from pipeline.stages.recognise import HandOn, Recognition
 from pipeline.stages.shared import Shared
-from pipeline.turn import patience_s
+from pipeline.turn import HANDED_OVER_S, OPEN_S, patience_s
 
 
 class TwoWayRecognition(Recognition):
@@ -36,6 +36,8 @@ class TwoWayRecognition(Recognition):
                 await self._follow_routed(live, prompts)
                 self._router.end(ms(live.utterance.audio.end) / 1000)
                 prompts[self._router.language] = live.utterance.prompt
+                if self._router.handed_over:
+                    self._gate.pause_s = OPEN_S
         await self._end(self._router.language)
 
     async def _follow_routed(self, live: LiveUtterance, prompts: dict[str, tuple[int, ...]]) -> None:
@@ -71,4 +73,4 @@ class TwoWayRecognition(Recognition):
 
     async def _take(self, live: LiveUtterance, update: Update, language: str, time: StageTime) -> None:
         await super()._take(live, update, language, time)
-        self._gate.pause_s = patience_s(live.utterance.text, language)
+        self._gate.pause_s = HANDED_OVER_S if self._router.handed_over else patience_s(live.utterance.text, language)

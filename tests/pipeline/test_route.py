@@ -76,9 +76,29 @@ def test_turn_before_decides_what_nothing_else_does() -> None:
 
 def test_key_decides_against_all_evidence() -> None:
     made = router(en=0.98, pt=0.01)
-    made.forced = "pt"
+    made.speaks("pt")
     assert made.language == "pt"
     assert made.settled
+
+
+def test_utterance_keeps_its_language_where_the_key_is_let_go_or_another_is_pressed() -> None:
+    made = router(en=0.98, pt=0.01)
+    made.speaks("pt")
+    for key in ("", "en"):
+        made.speaks(key)
+        assert made.language == "pt"
+        assert made.handed_over
+    made.begin(9.0)
+    assert made.language == "en"
+
+
+def test_key_does_not_change_what_is_known_already() -> None:
+    made = router(en=0.98, pt=0.01)
+    made.hear({"en": 0.98, "pt": 0.01}, 4.0, closed=False)
+    made.speaks("pt")
+    assert made.language == "en"
+    made.begin(9.0)
+    assert made.language == "pt"
 
 
 def test_utterance_is_settled_at_its_longest_and_at_its_end() -> None:
