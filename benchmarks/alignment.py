@@ -7,6 +7,7 @@ the words around them, which would flatter every lag: words are cut back to spee
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -22,8 +23,10 @@ from app.media import MediaFile
 from benchmarks.extra import require
 from benchmarks.manifest import Recording
 from benchmarks.metrics import Spoken
-from benchmarks.text import matches, plain, tokens
+from benchmarks.text import UNSPACED, matches, plain, tokens
+from models.errors import InputError
 from models.protocols import SAMPLE_RATE, Samples
+from models.whisper import LANGUAGES
 
 WINDOW_S = 24.0  # below the encoder's 30, with room for rough times
 MARGIN_S = 0.3
@@ -46,13 +49,17 @@ def align(recording: Recording, model: Path, cache: Path | None = None) -> list[
         return [_later(word, part.start_s) for part in recording.parts for word in align(part.recording, model, cache)]
     if not recording.transcript:
         return []
+    MediaFile(recording.path).close()  # says what is wrong with it
     folder = cache or user_cache_path("tsuyaku") / "alignments"
     path = folder / f"{recording.id}-{_key(recording, model)}.json"
-    if path.is_file():
+    with contextlib.suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode(path.read_bytes(), type=list[Spoken])
     spoken = _Aligner(model).align(decode(recording.path), recording)
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.encode(spoken))
+    with contextlib.suppress(OSError):  # it is made again next time
+        folder.mkdir(parents=True, exist_ok=True)
+        whole = path.with_suffix(f".{os.getpid()}")
+        whole.write_bytes(msgspec.json.encode(spoken))
+        whole.replace(path)
     return spoken
 
 
@@ -79,12 +86,15 @@ class _Aligner:
         self._whisper: Any = WhisperModel(str(model), device="cpu", compute_type="int8", cpu_threads=threads)
 
     def align(self, audio: Samples, recording: Recording) -> list[Spoken]:
-        words = [token.text for token in tokens(recording.text, recording.language)]
+        language = recording.language.split("-")[0].lower()
+        if language not in LANGUAGES:
+            raise InputError("unknown-language", f"Whisper does not know the language of {recording.id}, '{language}'.")
+        words = [token.text for token in tokens(recording.text, language)]
         seconds = len(audio) / SAMPLE_RATE
-        rough = [(0.0, seconds)] * len(words) if seconds <= WINDOW_S else self._rough(audio, words, recording.language)
+        rough = [(0.0, seconds)] * len(words) if seconds <= WINDOW_S else self._rough(audio, words, language)
         spoken: list[Spoken] = []
         for window in windows(rough, seconds):
-            spoken.extend(self._window(audio, words[window.first : window.last], window, recording.language))
+            spoken.extend(self._window(audio, words[window.first : window.last], window, language))
         return within_speech(spoken, _speech(audio))
 
     def _rough(self, audio: Samples, words: Sequence[str], language: str) -> list[tuple[float, float]]:
@@ -99,7 +109,7 @@ class _Aligner:
 
         clip = audio[round(window.start_s * SAMPLE_RATE) : round(window.end_s * SAMPLE_RATE)]
         tokenizer: Any = Tokenizer(self._whisper.hf_tokenizer, True, task="transcribe", language=language)
-        space = "" if language in {"ja", "zh", "yue", "th"} else " "
+        space = "" if language in UNSPACED else " "
         encoded = [tokenizer.encode(space + word) for word in words]
         features: Any = self._whisper.feature_extractor(clip, padding=480_000)[:, :3000]
         output = self._whisper.encode(np.ascontiguousarray(features))

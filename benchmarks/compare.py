@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.run import Report
 from benchmarks.score import FIGURES, Result
+from models.errors import InputError
 
 NOISE = 0.02  # relative; smaller differences of single runs are called equal
 
@@ -44,6 +46,8 @@ def label(result: Result) -> str:
 
 
 def table(before: Report, after: Report) -> Table:
+    if not {label(result) for result in before.results} & {label(result) for result in after.results}:
+        raise InputError("report-invalid", "The two reports have no system, recording and target in common.")
     shown = Table("result", "figure", "before", "after", "change", "", box=None)
     for difference in differences(before, after):
         figure = FIGURES[difference.name]
@@ -51,7 +55,7 @@ def table(before: Report, after: Report) -> Table:
         relative = f" ({100 * change / abs(difference.before):+.0f} %)" if difference.before else ""
         colour = {"better": "green", "worse": "red", "same": "dim"}[difference.verdict]
         shown.add_row(
-            difference.result,
+            escape(difference.result),
             figure.title,
             figure.show(difference.before),
             figure.show(difference.after),

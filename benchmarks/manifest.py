@@ -10,6 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -45,10 +46,10 @@ class Recording:
 
 
 class _Entry(msgspec.Struct):
-    id: str
+    id: Annotated[str, msgspec.Meta(pattern=r"^[^/\\]{1,150}$")]
     file: str
     language: str
-    seconds: float
+    seconds: Annotated[float, msgspec.Meta(gt=0)]
     transcript: str | None = None
     translations: dict[str, str] = {}
 
@@ -69,6 +70,8 @@ def load(path: Path | None = None, ids: Sequence[str] = ()) -> list[Recording]:
     except msgspec.MsgspecError as error:
         raise InputError("manifest-invalid", f"{path} is no manifest: {error}.") from error
     known = {entry.id: entry for entry in entries}
+    if len(known) < len(entries):
+        raise InputError("manifest-invalid", f"{path} has two recordings with the same id.")
     for wanted in ids:
         if wanted not in known:
             raise InputError("unknown-recording", f"'{wanted}' is not in {path}.")
@@ -84,5 +87,5 @@ def _recording(folder: Path, entry: _Entry) -> Recording:
 def _lines(path: Path) -> tuple[str, ...]:
     try:
         return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    except OSError as error:
-        raise InputError("manifest-invalid", f"The manifest names {path}, which cannot be read.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("manifest-invalid", f"The manifest names {path}, which cannot be read as text.") from error

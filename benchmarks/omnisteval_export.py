@@ -56,24 +56,36 @@ def segments(recording: Recording, target: str, spoken: Sequence[Spoken]) -> lis
     if len(lines) != len(recording.transcript) or not spoken:
         return [Segment(" ".join(lines), 0.0, recording.seconds)]
     found: list[Segment] = []
-    at = 0
-    for line, source in zip(lines, recording.transcript, strict=True):
-        count = len(tokens(source, recording.language))
-        own = spoken[at : at + count]
-        at += count
-        found.append(Segment(line, own[0].start_ms / 1000, own[-1].end_ms / 1000))
+    at, ended_s = 0, 0.0
+    for line, end in zip(lines, _ends(recording), strict=True):
+        own = spoken[at:end]
+        begun_s = own[0].start_ms / 1000 if own else ended_s
+        at, ended_s = end, own[-1].end_ms / 1000 if own else ended_s
+        found.append(Segment(line, begun_s, ended_s))
     return found
+
+
+def _ends(recording: Recording) -> list[int]:
+    """How many words of the transcript stand before the end of each line: a mark that begins a line belongs to the word
+    before it, where there is one."""
+    ends: list[int] = []
+    for part in [part.recording for part in recording.parts] or [recording]:
+        before = ends[-1] if ends else 0
+        lines = part.transcript
+        ends += [before + len(tokens(" ".join(lines[: n + 1]), part.language)) for n in range(len(lines))]
+    return ends
 
 
 def hypothesis_line(log: Log, recording: Recording, target: str) -> dict[str, Any]:
     """One line of OmniSTEval's JSONL: a delay (ms) for each word of the prediction, or each character."""
+    characters = target.split("-")[0] in UNSPACED
     words = log.target_words(target)
-    between = "" if target.split("-")[0] in UNSPACED else " "
+    units = [(unit, word) for word in words for unit in (word.token.text if characters else [word.token.text])]
     return {
         "source": recording.path.name,
-        "prediction": between.join(word.token.text for word in words),
-        "delays": [word.heard_ms for word in words],
-        "elapsed": [word.emitted_ms for word in words],
+        "prediction": ("" if characters else " ").join(unit for unit, _ in units),
+        "delays": [word.heard_ms for _, word in units],
+        "elapsed": [word.emitted_ms for _, word in units],
         "source_length": recording.seconds * 1000,
     }
 

@@ -87,6 +87,8 @@ class _Sampler:
             times = process.cpu_times()
             self._ended[process.pid] = times.user + times.system
             memory += process.memory_info().rss / 1e6
+        if not memory:
+            return  # ended, and not reaped yet
         self.usage.append(Usage(time.monotonic() - self._begin, sum(self._ended.values()), memory))
 
 
@@ -105,7 +107,13 @@ def measure(command: Sequence[str], path: Path, *, limit_s: float, children_only
     sampler = _Sampler(process.pid, children_only)
     watching = threading.Thread(target=sampler.watch, daemon=True)
     watching.start()
-    overdue = threading.Timer(limit_s, process.terminate)
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        process.terminate()
+
+    overdue = threading.Timer(limit_s, end)
     overdue.start()
     try:
         assert process.stdout is not None
@@ -118,9 +126,12 @@ def measure(command: Sequence[str], path: Path, *, limit_s: float, children_only
         if process.poll() is None:
             process.terminate()
             process.wait()
+    name = Path(command[0]).name
+    if late.is_set():
+        raise UnavailableError("benchmark-failed", f"{name} took longer than {limit_s:.0f} s and was ended.")
     if status:
         tail = errors.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-        raise UnavailableError("benchmark-failed", f"{Path(command[0]).name} ended with {status}: {' '.join(tail)}")
+        raise UnavailableError("benchmark-failed", f"{name} ended with {status}: {' '.join(tail)}")
     log = parse(path.read_bytes().splitlines())
     first = log.events[0].emitted_ms / 1000 if log.events else 0.0
     return Measured(log, sampler.usage, max(0.0, arrived - first))

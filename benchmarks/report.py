@@ -117,6 +117,9 @@ def frontier(report: Report) -> str:
     for axes, (lag_name, lag_title, quality_name, quality_title, factor) in zip(both[0], sides, strict=True):
         for system in dict.fromkeys(result.system for result in report.results):
             own = [result for result in report.results if result.system == system]
+            own = [each for each in own if {lag_name, quality_name, "cpu"} <= each.figures.keys()]
+            if not own:
+                continue
             lag, quality, cpu = (_weighted(own, name) for name in (lag_name, quality_name, "cpu"))
             axes.scatter([lag], [factor * quality], s=900 * cpu, alpha=0.5, color="#00695c")
             text = f"{system}\n{lag:.2f} s, {factor * quality:.1f}, {cpu:.2f} CPU"
@@ -129,10 +132,8 @@ def frontier(report: Report) -> str:
 
 
 def _weighted(results: Sequence[Result], name: str) -> float:
-    """Mean of a figure by the seconds of the recordings that have it."""
-    having = [result for result in results if name in result.figures]
-    seconds = sum(result.seconds for result in having)
-    return sum(result.figures[name] * result.seconds for result in having) / seconds if seconds else 0.0
+    """Mean of a figure by the seconds of the recordings."""
+    return sum(each.figures[name] * each.seconds for each in results) / sum(each.seconds for each in results)
 
 
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem;max-width:100rem}table{border-collapse:collapse}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
+from app.media import output_errors
 from benchmarks import alignment, metrics
-from benchmarks.log import Log
 from benchmarks.manifest import Recording
 from benchmarks.metrics import Spoken
 from benchmarks.process import measure
@@ -20,13 +20,14 @@ from benchmarks.score import Result, score
 from benchmarks.systems import Options, System
 from models.errors import InputError
 
+VERSION = 1  # of a report's form
 SPARE_S = 300.0  # beyond twice the recording: to load, and to catch up for systems that fall behind
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What `bench run` writes as report.json and `bench compare` reads."""
 
-    version: int = 1
+    version: int = VERSION
     command: str
     machine: str
     cores: int
@@ -49,16 +50,17 @@ class Plan:
 Say = Callable[[str], None]
 
 
-def run(plan: Plan, command: str, say: Say) -> Report:
-    """Run everything in turn; nothing else should load the machine."""
-    results: list[Result] = []
+def run(plan: Plan, say: Say) -> Iterator[Result]:
+    """Run everything in turn; nothing else should load the machine. What was measured is handed out at once: whatever
+    ends a later run says nothing about it."""
+    with output_errors(plan.folder):
+        plan.folder.mkdir(parents=True, exist_ok=True)
     for recording in plan.recordings:
         spoken = alignment.align(recording, plan.options.model)
         for system in plan.systems:
             for target in _targets(plan, system, recording):
                 say(f"{system.name} on {recording.id}{f' → {target}' if target else ''} ({recording.seconds:.0f} s)")
-                results.append(_measure(plan, system, recording, target, spoken))
-    return report(results, command)
+                yield _measure(plan, system, recording, target, spoken)
 
 
 def report(results: Sequence[Result], command: str) -> Report:
@@ -71,18 +73,14 @@ def report(results: Sequence[Result], command: str) -> Report:
 
 def read(path: Path) -> Report:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Report)
+        found = msgspec.json.decode(path.read_bytes(), type=Report)
     except OSError as error:
         raise InputError("report-unreadable", f"{path} cannot be read: {error.strerror}.") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError("report-invalid", f"{path} is no report of tsuyaku bench: {error}.") from error
-
-
-def rescore(log: Log, recording: Recording, target: str, plan: Plan, system: str) -> Result:
-    """The figures of a log that was written earlier; without cost."""
-    spoken = alignment.align(recording, plan.options.model)
-    figures = score(log, recording, target, spoken, plan.folder)
-    return _result(system, recording, target, [figures], metrics.problems(log), "")
+    if found.version != VERSION:
+        raise InputError("report-invalid", f"{path} is a report of another version of tsuyaku bench; measure again.")
+    return found
 
 
 def _targets(plan: Plan, system: System, recording: Recording) -> list[str]:
@@ -101,7 +99,7 @@ def _measure(plan: Plan, system: System, recording: Recording, target: str, spok
             limit_s=2 * recording.seconds + SPARE_S,
             children_only=system.children_only,
         )
-        exports = plan.folder / "exports" / system.name
+        exports = plan.folder / "exports" / (f"{system.name}.{number}" if number else system.name)
         figures = score(measured.log, recording, target, spoken, exports, timed=system.timed)
         runs.append(figures | measured.figures(recording.seconds))
         found.extend(f"run {number}: {problem}" for problem in metrics.problems(measured.log) if system.timed)

@@ -106,8 +106,9 @@ def _target(log: Log, recording: Recording, target: str, spoken: Sequence[Spoken
         ("caption", metrics.caption_spans(log, target)),
     ):
         figures |= metrics.distribution(points, name) | metrics.growth(points, name)
-    if target in recording.translations and log.target_text(target).strip():
-        figures |= metrics.translation_quality(recording.translations[target], log.target_text(target), target)
+    if reference := recording.translations.get(target):
+        figures |= metrics.translation_quality(reference, log.target_text(target), target)
+    if reference and log.target_text(target).strip():
         files = omnisteval_export.export(log, recording, target, spoken, folder)
         figures |= omnisteval_export.score(files, target)
     return figures

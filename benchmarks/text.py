@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from benchmarks.extra import require
 
 UNSPACED = frozenset({"ja", "zh", "yue", "th"})
-STOPS = frozenset(".?!。？！…")
+STOPS = frozenset(".?!。？！…؟।")
 COMMAS = frozenset(",;:、，；：،")
 _ABBREVIATIONS = frozenset({"mr.", "mrs.", "dr.", "st.", "d.", "sr.", "sra.", "ms.", "no."})
-_CLOSING = "\"'”’»)]」』"
+_AFTER = "\"'”’»)]」』-–—"  # a mark that ends a word: closing ones, and a dash that stood alone after it
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +31,25 @@ class Token:
     @property
     def stops(self) -> bool:
         """Ends a sentence."""
-        bare = self.text.rstrip(_CLOSING)
+        bare = self.text.rstrip(_AFTER)
         return bool(bare) and bare[-1] in STOPS and bare.lower() not in _ABBREVIATIONS
 
     @property
     def pauses(self) -> bool:
         """Ends with a comma, or what is like one."""
-        bare = self.text.rstrip(_CLOSING)
+        bare = self.text.rstrip(_AFTER)
         return bool(bare) and bare[-1] in COMMAS
 
 
 def plain(text: str) -> str:
-    """Letters and digits, case folded."""
+    """Letters, with their vowel signs, and digits; case folded."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if character.isalnum())
+    return "".join(each for each in folded if each.isalnum() or _vowel_sign(each))
+
+
+def _vowel_sign(character: str) -> bool:
+    """One that no letter can be read without, as in Devanagari or Thai; others (combining) are often left out."""
+    return unicodedata.category(character) in ("Mn", "Mc") and not unicodedata.combining(character)
 
 
 def tokens(text: str, language: str) -> list[Token]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -32,12 +33,15 @@ from benchmarks.manifest import Recording, load
 from benchmarks.peers import whisperlivekit
 from benchmarks.run import Plan, Report
 from benchmarks.run import read as read_report
+from benchmarks.run import report as report_of
 from benchmarks.run import run as run_plan
+from benchmarks.score import Result
 from benchmarks.systems import PEERS, Options, at_presets, chosen
 from benchmarks.translator import engine as asking
 from benchmarks.translator import report as judging
 from benchmarks.translator import run as translating
 from benchmarks.translator import suite as suites
+from models.errors import InputError
 from models.glossary import load as load_glossary
 from models.store import Store
 from models.whisper import Context, WhisperRecognizer
@@ -326,13 +330,8 @@ def frontier(
     """
     _require_all()
     recordings = [recording for recording in load(manifest, ids or ()) if recording.transcript]
-    targets = [target for target in to.split(",") if target]
-    options = Options(_model(model))
-    plan = Plan(recordings, at_presets(presets.split(",")), targets, options, output, repeat)
-    report = run_plan(plan, shlex.join(["tsuyaku", *sys.argv[1:]]), lambda line: typer.echo(line, err=True))
-    written = reporting.write(report, {"frontier": reporting.frontier(report)}, output)
-    Console().print(reporting.table(report))
-    typer.echo("\n".join(str(path) for path in written), err=True)
+    plan = Plan(recordings, at_presets(presets.split(",")), _targets(to), Options(_model(model)), output, repeat)
+    _measured(plan, lambda report: {"frontier": reporting.frontier(report)})
 
 
 def _require_all() -> None:
@@ -346,12 +345,27 @@ def _recordings(manifest: Path | None, ids: list[str] | None) -> list[Recording]
 
 def _run(recordings: list[Recording], to: str, systems: list[str], options: Options, output: Path, repeat: int) -> None:
     _require_all()
-    targets = [target for target in to.split(",") if target]
-    plan = Plan(recordings, chosen(systems), targets, options, output, repeat)
-    report = run_plan(plan, shlex.join(["tsuyaku", *sys.argv[1:]]), lambda line: typer.echo(line, err=True))
-    written = reporting.write(report, _pictures(report, recordings, options.model, output), output)
-    Console().print(reporting.table(report))
-    typer.echo("\n".join(str(path) for path in written), err=True)
+    plan = Plan(recordings, chosen(systems), _targets(to), options, output, repeat)
+    _measured(plan, lambda report: _pictures(report, recordings, options.model, output))
+
+
+def _targets(to: str) -> list[str]:
+    return [target for target in dict.fromkeys(part.strip() for part in to.split(",")) if target]
+
+
+def _measured(plan: Plan, pictures: Callable[[Report], dict[str, str]]) -> None:
+    """Report what was measured, also where a later run fails or is stopped."""
+    if not plan.recordings:
+        raise InputError("unknown-recording", "The manifest has no recording with a transcript; name those to measure.")
+    results: list[Result] = []
+    try:
+        results.extend(run_plan(plan, lambda line: typer.echo(line, err=True)))
+    finally:
+        if results:
+            report = report_of(results, shlex.join(["tsuyaku", *sys.argv[1:]]))
+            written = reporting.write(report, pictures(report), plan.folder)
+            Console().print(reporting.table(report))
+            typer.echo("\n".join(str(path) for path in written), err=True)
 
 
 def _pictures(report: Report, recordings: list[Recording], model: Path, folder: Path) -> dict[str, str]:
