@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.media import SpeechFile
+from app.media import SpeechFile, output_errors
 from benchmarks.alignment import decode
 from benchmarks.manifest import Part, Recording
 from models.errors import InputError
@@ -23,7 +23,8 @@ def joined(recordings: Sequence[Recording], minutes: float, folder: Path) -> Rec
     languages = {recording.language for recording in recordings}
     if len(languages) != 1:
         raise InputError("unknown-recording", "A long recording is made of recordings in one language; name those.")
-    folder.mkdir(parents=True, exist_ok=True)
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     name = f"{'+'.join(recording.id for recording in recordings)}-{minutes:g}min"
     path = folder / f"{name}.wav"
     parts: list[Part] = []

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from rich.markup import escape
 from rich.table import Table
 
+from app.media import output_errors
 from benchmarks.compare import label
 from benchmarks.extra import require
 from benchmarks.log import Log
@@ -25,7 +27,8 @@ LONGEST_LABEL = 24  # characters
 def table(report: Report) -> Table:
     """One column a result, the figures that any of them has."""
     names = _names(report.results)
-    shown = Table("figure", *map(label, report.results), box=None, caption=caption(report))
+    labels = [escape(label(result)) for result in report.results]
+    shown = Table("figure", *labels, box=None, caption=escape(caption(report)))
     columns = [_cells(result, names) for result in report.results]
     for name, *cells in zip(names, *columns, strict=True):
         shown.add_row(FIGURES[name].title, *cells)
@@ -108,7 +111,8 @@ def _write(axes: Any, x: float, y: float, text: str) -> None:
 
 def frontier(report: Report) -> str:
     """SVG: for each system, word error rate against commit lag and, where anything was translated, chrF against the
-    translation's lag, each weighted by the recordings' length; the area of a point is its CPU."""
+    translation's lag, each weighted by the recordings' length; the area of a point is its CPU. Only recordings that
+    have all three count, and a system without one is left out."""
     pyplot = _pyplot()
     sides = [("commit_lag_median", "commit lag, median, s", "wer", "WER, %", 100.0)]
     if any("chrf" in result.figures for result in report.results):
@@ -117,10 +121,10 @@ def frontier(report: Report) -> str:
     for axes, (lag_name, lag_title, quality_name, quality_title, factor) in zip(both[0], sides, strict=True):
         for system in dict.fromkeys(result.system for result in report.results):
             own = [result for result in report.results if result.system == system]
-            own = [each for each in own if {lag_name, quality_name, "cpu"} <= each.figures.keys()]
-            if not own:
+            point = weighted(own, (lag_name, quality_name, "cpu"))
+            if not point:
                 continue
-            lag, quality, cpu = (_weighted(own, name) for name in (lag_name, quality_name, "cpu"))
+            lag, quality, cpu = point
             axes.scatter([lag], [factor * quality], s=900 * cpu, alpha=0.5, color="#00695c")
             text = f"{system}\n{lag:.2f} s, {factor * quality:.1f}, {cpu:.2f} CPU"
             axes.annotate(text, (lag, factor * quality), (0, 16), textcoords="offset points", fontsize=8, ha="center")
@@ -131,9 +135,11 @@ def frontier(report: Report) -> str:
     return _svg(pyplot, figure)
 
 
-def _weighted(results: Sequence[Result], name: str) -> float:
-    """Mean of a figure by the seconds of the recordings."""
-    return sum(each.figures[name] * each.seconds for each in results) / sum(each.seconds for each in results)
+def weighted(results: Sequence[Result], names: Sequence[str]) -> list[float]:
+    """Mean of each figure by the seconds of the recordings that have all of them; empty where none has."""
+    having = [result for result in results if all(name in result.figures for name in names)]
+    seconds = sum(result.seconds for result in having)
+    return [sum(r.figures[name] * r.seconds for r in having) / seconds for name in names] if having else []
 
 
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem;max-width:100rem}table{border-collapse:collapse}
@@ -169,11 +175,12 @@ def page(report: Report, pictures: dict[str, str]) -> str:
 
 def write(report: Report, pictures: dict[str, str], folder: Path) -> list[Path]:
     """report.json, report.html and picture.svg (the first picture); returns what was written."""
-    folder.mkdir(parents=True, exist_ok=True)
     files = {"report.json": msgspec.json.format(msgspec.json.encode(report)).decode()}
     files["report.html"] = page(report, pictures)
     if pictures:
         files["picture.svg"] = next(iter(pictures.values()))
-    for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in files]

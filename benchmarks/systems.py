@@ -73,6 +73,8 @@ PEERS = ("offline", "chunked", "whisperlivekit")
 
 
 def chosen(names: Sequence[str]) -> list[System]:
+    if not names:
+        raise InputError("unknown-system", f"No system is named; use {', '.join(SYSTEMS)}.")
     for name in names:
         if name not in SYSTEMS:
             raise InputError("unknown-system", f"'{name}' is no system; use {', '.join(SYSTEMS)}.")

@@ -363,6 +363,7 @@ def _measured(plan: Plan, pictures: Callable[[Report], dict[str, str]]) -> None:
     finally:
         if results:
             report = report_of(results, shlex.join(["tsuyaku", *sys.argv[1:]]))
+            reporting.write(report, {}, plan.folder)  # pictures take long, and may be stopped
             written = reporting.write(report, pictures(report), plan.folder)
             Console().print(reporting.table(report))
             typer.echo("\n".join(str(path) for path in written), err=True)
