@@ -52,7 +52,7 @@ def align(recording: Recording, model: Path, cache: Path | None = None) -> list[
     MediaFile(recording.path).close()  # says what is wrong with it
     folder = cache or user_cache_path("tsuyaku") / "alignments"
     path = folder / f"{recording.id}-{_key(recording, model)}.json"
-    with contextlib.suppress(OSError, msgspec.MsgspecError):
+    with contextlib.suppress(OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return msgspec.json.decode(path.read_bytes(), type=list[Spoken])
     spoken = _Aligner(model).align(decode(recording.path), recording)
     with contextlib.suppress(OSError):  # it is made again next time

@@ -67,7 +67,7 @@ def load(path: Path | None = None, ids: Sequence[str] = ()) -> list[Recording]:
         entries = msgspec.json.decode(path.read_bytes(), type=list[_Entry])
     except OSError as error:
         raise InputError("manifest-unreadable", f"There is no manifest at {path}: {error.strerror}.") from error
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise InputError("manifest-invalid", f"{path} is no manifest: {error}.") from error
     known = {entry.id: entry for entry in entries}
     if len(known) < len(entries):

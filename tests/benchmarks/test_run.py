@@ -38,6 +38,13 @@ def test_manifest_with_what_no_run_can_use_is_refused(wrong: dict[str, object], 
     assert raised.value.code == "manifest-invalid"
 
 
+def test_manifest_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_bytes(b'[{"id": "\xff"}]')
+    with pytest.raises(InputError) as raised:
+        load(tmp_path)
+    assert raised.value.code == "manifest-invalid"
+
+
 def test_manifest_names_each_recording_once(tmp_path: Path) -> None:
     entry = {"id": "a", "file": "a.flac", "language": "en", "seconds": 1.5}
     (tmp_path / "manifest.json").write_text(json.dumps([entry, entry]))
