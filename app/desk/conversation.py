@@ -67,11 +67,12 @@ class Conversation:
         self._sound: dict[int, list[Samples]] = {}
         self._said_before: dict[int, list[Samples]] = {}
         """of clauses that were typed anew, as they were spoken first"""
-        self._typing: dict[Key, asyncio.Task[None]] = {}
-        """corrections that are under way, the newest last"""
+        self._asked: dict[Key, asyncio.Task[None]] = {}
+        """what a person asked for, of which clause, that is under way"""
+        self._untold: list[Key] = []
+        """of clauses that are typed anew, and not translated yet; the newest last"""
         self._unanswered: dict[int, float] = {}
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._failure: UnavailableError | None = None
 
     @property
@@ -131,7 +132,7 @@ class Conversation:
                 watcher = group.create_task(self._watch_voice())
                 jobs = [group.create_task(self._follow(n, channel)) for n, channel in enumerate(self.channels)]
                 await asyncio.gather(*jobs)
-                await asyncio.gather(*self._tasks, return_exceptions=True)
+                await asyncio.gather(*self._asked.values(), return_exceptions=True)
                 await self._drained()
                 watcher.cancel()
         except BaseExceptionGroup as group:
@@ -175,7 +176,7 @@ class Conversation:
         row = self.record.last()
         if row is None or row.key is None or self.voice_muted:
             return False
-        self._start(self._speak(row.target_language, row.target, _number(row.key), SLOWER, keep=False))
+        self._start(row.key, self._speak(row.target_language, row.target, _number(row.key), SLOWER, keep=False))
         return True
 
     def swap(self) -> None:
@@ -231,21 +232,18 @@ class Conversation:
         """The clause `key` was meant as `text`: it is translated and spoken in its place."""
         row = next((row for row in self.rows() if row.key == key), None)
         if row is not None and text.strip():
-            self._cancel_typing(key)
-            self._typing[key] = self._start(self._correct(key, row, text.strip()))
-
-    def _cancel_typing(self, key: Key) -> bool:
-        """Whether a correction of that clause was under way."""
-        task = self._typing.pop(key, None)
-        return task is not None and not task.done() and task.cancel()
+            self._untold = [*(other for other in self._untold if other != key), key]
+            self._start(key, self._correct(key, row, text.strip()))
 
     async def _correct(self, key: Key, row: Row, text: str) -> None:
         request = TranslationRequest(text, row.language, row.target_language, final=True)
         try:
             answer = await self.engines.translator.translate(request, deadline=time.monotonic() + 1, key=None)
         except TsuyakuError as error:
+            self._untold.remove(key)
             self._noticed(Notice(error.code, error.message))
             return
+        self._untold.remove(key)
         number = _number(key)
         self._mouth(row.target_language).player.stop(number)
         self.record.correct(key, text, answer.text)
@@ -257,10 +255,10 @@ class Conversation:
     def undo(self) -> None:
         """Take back what was typed last where it is the newest thing, else the newest clause: it is not spoken, shown
         or saved."""
-        typed = list(self._typing)[-1:]
-        untold = bool(typed) and not self.record.replaced(typed[0])
-        key = typed[0] if typed and self._cancel_typing(typed[0]) and untold else self.record.undo()
-        if key is not None:
+        if self._untold:
+            self._cancel(self._untold.pop())
+        elif (key := self.record.undo()) is not None:
+            self._cancel(key)
             number = _number(key)
             for mouth in self.mouths.values():
                 mouth.player.stop(number)
@@ -404,12 +402,15 @@ class Conversation:
     def _change(self) -> None:
         self.changed.set()
 
-    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = self._loop.create_task(work)
-        self._typing = {key: typing for key, typing in self._typing.items() if not typing.done()}
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+    def _start(self, key: Key, work: Coroutine[None, None, None]) -> None:
+        """In place of what was asked for of the same clause before."""
+        self._cancel(key)
+        task = self._asked[key] = self._loop.create_task(work)
+        task.add_done_callback(lambda ended: self._asked.pop(key) if self._asked.get(key) is ended else None)
+
+    def _cancel(self, key: Key) -> None:
+        if (task := self._asked.pop(key, None)) is not None:
+            task.cancel()
 
     def rows(self) -> list[Row]:
         return self.record.rows()

@@ -105,9 +105,30 @@ async def test_correction_that_is_taken_back_while_it_is_translated_says_and_sho
     conversation, player = conversation_with()
     conversation.correct((0, 1), "Goodbye.")
     conversation.undo()
-    await asyncio.gather(*conversation._tasks, return_exceptions=True)
+    await asyncio.sleep(0.05)
     assert [row.source for row in conversation.rows()] == ["Hello.", "Thanks."]
     assert not player.waiting_s
+
+
+async def test_second_correction_that_is_taken_back_leaves_the_first() -> None:
+    conversation, player = conversation_with()
+    conversation.correct((0, 1), "Goodbye.")
+    await until(lambda: conversation.record.replaced((0, 1)) and player.waiting_s)
+    conversation.correct((0, 1), "Good night.")
+    conversation.undo()
+    await asyncio.sleep(0.05)
+    assert [row.source for row in conversation.rows()] == ["Hello.", "Goodbye."]
+    conversation.undo()
+    assert [row.source for row in conversation.rows()] == ["Hello.", "Thanks."]
+
+
+async def test_clause_that_is_repeated_slowly_and_taken_back_is_not_spoken() -> None:
+    conversation, player = conversation_with()
+    assert conversation.slower()
+    conversation.undo()
+    await asyncio.sleep(0.05)
+    assert not player.waiting_s
+    assert not conversation._asked
 
 
 async def test_silenced_voice_says_nothing_whatever_is_asked_for() -> None:
@@ -117,7 +138,7 @@ async def test_silenced_voice_says_nothing_whatever_is_asked_for() -> None:
     assert not conversation.repeat()
     assert not conversation.slower()
     conversation.correct((0, 1), "Goodbye.")
-    await asyncio.gather(*conversation._tasks)
+    await asyncio.gather(*conversation._asked.values())
     assert not player.waiting_s
 
 
