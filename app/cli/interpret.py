@@ -230,9 +230,7 @@ class _Job:
             if desk.conversation.rows():
                 text = DOCUMENTS[kind](desk.conversation.record.transcript(), None, True)
                 with output_errors(path):
-                    whole = path.with_name(f"{path.name}.part")
-                    whole.write_text(text, encoding="utf-8")
-                    whole.replace(path)
+                    _replace(path.resolve(), text)
 
         stack.callback(write)
 
@@ -253,13 +251,23 @@ class _Job:
         typer.echo(f"tsuyaku: {', '.join(parts)}", err=True)
 
 
+def _replace(path: Path, text: str) -> None:
+    """The whole of a file at once; a pipe or a device is written to."""
+    if not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    whole = path.with_name(f"{path.name}.part")
+    whole.write_text(text, encoding="utf-8")
+    whole.replace(path)
+
+
 def _appending(stream: TextIO) -> Callable[[int, AnyEvent], None]:
     """Events to the end of a file that the first of them empties."""
     writer, began = JsonLinesWriter(stream), False
 
     def add(channel: int, event: AnyEvent) -> None:
         nonlocal began
-        if not began:
+        if not began and Path(stream.name).is_file():  # a pipe or a device has nothing to empty
             stream.truncate(0)
         began = True
         writer.add(event)

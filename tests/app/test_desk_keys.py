@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from app.cli.interpret import _appending
+from app.cli.interpret import _appending, _replace
 from app.desk.channel import Channel
 from app.desk.config import DeskConfig
 from app.desk.conversation import Conversation
@@ -237,6 +237,16 @@ def test_transcript_of_an_earlier_conversation_is_replaced_by_the_first_event_of
         add(0, Voice(emitted_ms=0, source_ms=0, active=True))
     assert "earlier" not in path.read_text()
     assert '"voice"' in path.read_text()
+
+
+def test_device_that_a_transcript_is_written_to_is_neither_emptied_nor_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "talk.jsonl"
+    path.symlink_to("/dev/null")
+    with path.open("a") as stream:
+        _appending(stream)(0, Voice(emitted_ms=0, source_ms=0, active=True))
+    _replace(path.resolve(), "said")
+    assert path.is_symlink()
+    assert Path("/dev/null").is_char_device()
 
 
 def test_recorder_that_finds_no_room_lets_the_conversation_go_on_and_says_so_at_the_end() -> None:
