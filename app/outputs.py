@@ -40,7 +40,7 @@ def places(
     speeches = _each(files, speak, "wav", folder=several)
     apart = list(dict.fromkeys(texts)) if joined and texts[0] == output else texts
     spoken = [path for speech in speeches if speech for path in speech_paths(speech, languages).values()]
-    _check([path for path in apart if path] + spoken, [file for file in files if file != STDIN])
+    check([path for path in apart if path] + spoken, [file for file in files if file != STDIN])
     return [Place(text, speech) for text, speech in zip(texts, speeches, strict=True)]
 
 
@@ -61,7 +61,8 @@ def _each(files: Sequence[Path], target: Path | None, suffix: str, *, folder: bo
     return [target / f"{'stdin' if file == STDIN else file.stem}.{suffix}" for file in files]
 
 
-def _check(written: Sequence[Path], read: Sequence[Path]) -> None:
+def check(written: Sequence[Path], read: Sequence[Path]) -> None:
+    """Raises `InputError`: `output-shared`, `output-is-input`."""
     for number, path in enumerate(written):
         if any(_same(path, other) for other in written[:number]):
             raise InputError("output-shared", f"Two things would be written to {path}; give them different names.")

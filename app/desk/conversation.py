@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
 from typing import cast
@@ -21,19 +21,17 @@ from app.desk.floor import Floor
 from app.desk.health import Notice
 from app.desk.loop import Mouth, SoundLoop
 from app.desk.player import Piece
-from app.desk.record import Key, Record, Row
+from app.desk.record import Record, Row
+from app.desk.said import KEPT_TURNS, Said, turn_number
 from app.desk.sound import to_desk
 from models.errors import TsuyakuError, UnavailableError
-from models.protocols import Samples, TranslationRequest
+from models.protocols import Samples
 from models.scheduler import Submits
 from pipeline.config import SessionConfig
 from pipeline.engines import Engines, SpeechRequest, Voiced
 from pipeline.events import AnyEvent, End, Miss, Speech, Trace, Voice, Words
 from pipeline.session import Session
 
-SLOWER = 0.75
-KEPT_TURNS = 20  # whose sound can be repeated
-SEGMENTS = 1_000_000  # of a channel, at most
 VOICE_BUDGET_MS = 2500.0
 RELEASE_S = 0.25  # after a talk key: as late as a microphone may be
 STUCK_S = 5.0  # that nothing of what waits is played: its loudspeaker is gone
@@ -49,11 +47,11 @@ class Conversation:
         self.floor = Floor(config.mode, config.barge_in, mouths)
         self.channels: list[Channel] = []
         self.record = Record(config.between)
+        self.said = Said(engines, mouths, self.record, config.speeds, self._noticed, self._change)
         self.notices: deque[Notice] = deque(maxlen=50)
         self.first_voice_ms: deque[float] = deque(maxlen=1000)
         """from the end of an utterance to the first sound of its translation"""
         self.missed = 0
-        self.voice_muted = False
         self.muted = False
         self.talking = ""
         """push-to-talk: the language whose key is down"""
@@ -64,13 +62,6 @@ class Conversation:
         """all devices are open: whoever speaks now is heard"""
         self.changed = asyncio.Event()
         self.last_active = time.monotonic()
-        self._sound: dict[int, list[Samples]] = {}
-        self._said_before: dict[int, list[Samples]] = {}
-        """of clauses that were typed anew, as they were spoken first"""
-        self._asked: dict[Key, asyncio.Task[None]] = {}
-        """what a person asked for, of which clause, that is under way"""
-        self._untold: list[Key] = []
-        """of clauses that are typed anew, and not translated yet; the newest last"""
         self._unanswered: dict[int, float] = {}
         self._loop = asyncio.get_running_loop()
         self._failure: UnavailableError | None = None
@@ -83,11 +74,11 @@ class Conversation:
         """A two-way session whose voices speak as fast as was chosen."""
 
         async def voice(language: str) -> Submits[SpeechRequest, Voiced]:
-            return paced(await self.engines.voice(language), self._speed(language))
+            return paced(await self.engines.voice(language), self.said.speed(language))
 
         async def faster(language: str) -> Submits[SpeechRequest, Voiced] | None:
             found = await self.engines.faster_voice(language) if self.engines.faster_voice else None
-            return paced(found, self._speed(language)) if found else None
+            return paced(found, self.said.speed(language)) if found else None
 
         both = frozenset(self.config.between)
         return Session(
@@ -105,7 +96,7 @@ class Conversation:
     def join(self, channels: list[Channel]) -> None:
         self.channels = channels
         self.floor.join(channels)
-        self.record = Record(self.config.between, len(channels))
+        self.record = self.said.record = Record(self.config.between, len(channels))
         for channel in channels:
             channel.session.speaks(channel.speaks)
         self._open_ears()
@@ -132,7 +123,7 @@ class Conversation:
                 watcher = group.create_task(self._watch_voice())
                 jobs = [group.create_task(self._follow(n, channel)) for n, channel in enumerate(self.channels)]
                 await asyncio.gather(*jobs)
-                await asyncio.gather(*self._asked.values(), return_exceptions=True)
+                await self.said.told()
                 await self._drained()
                 watcher.cancel()
         except BaseExceptionGroup as group:
@@ -160,25 +151,6 @@ class Conversation:
 
     # what a person asks for
 
-    def repeat(self) -> bool:
-        """Speak the last translation again."""
-        row = self.record.last()
-        if row is None or row.key is None or self.voice_muted:
-            return False
-        number = _number(row.key)
-        sound = self._sound.get(number, [])
-        for samples in sound:
-            self._mouth(row.target_language).player.play(Piece(number, samples))
-        return bool(sound)
-
-    def slower(self) -> bool:
-        """Speak the last translation again, slowly."""
-        row = self.record.last()
-        if row is None or row.key is None or self.voice_muted:
-            return False
-        self._start(row.key, self._speak(row.target_language, row.target, _number(row.key), SLOWER, keep=False))
-        return True
-
     def swap(self) -> None:
         """Change sides: the columns, the talk keys, and, with a microphone each, who speaks what, and hears what."""
         self.left, self.right = self.right, self.left
@@ -198,11 +170,11 @@ class Conversation:
         return self.muted
 
     def mute_voice(self) -> bool:
-        self.voice_muted = not self.voice_muted
-        if self.voice_muted:
+        self.said.muted = not self.said.muted
+        if self.said.muted:
             self.floor.hush()
         self._change()
-        return self.voice_muted
+        return self.said.muted
 
     def talk(self, language: str) -> None:
         """A talk key: what is said now is in `language`; the same key again, or none, ends that."""
@@ -226,44 +198,6 @@ class Conversation:
         self.floor.change(Mode.CONSECUTIVE if consecutive else Mode.SIMULTANEOUS)
         for channel in self.channels:
             channel.session.set_patient_voice(consecutive)
-        self._change()
-
-    def correct(self, key: Key, text: str) -> None:
-        """The clause `key` was meant as `text`: it is translated and spoken in its place."""
-        row = next((row for row in self.rows() if row.key == key), None)
-        if row is not None and text.strip():
-            self._untold = [*(other for other in self._untold if other != key), key]
-            self._start(key, self._correct(key, row, text.strip()))
-
-    async def _correct(self, key: Key, row: Row, text: str) -> None:
-        request = TranslationRequest(text, row.language, row.target_language, final=True)
-        try:
-            answer = await self.engines.translator.translate(request, deadline=time.monotonic() + 1, key=None)
-        except TsuyakuError as error:
-            self._untold.remove(key)
-            self._noticed(Notice(error.code, error.message))
-            return
-        self._untold.remove(key)
-        number = _number(key)
-        self._mouth(row.target_language).player.stop(number)
-        self.record.correct(key, text, answer.text)
-        self._said_before.setdefault(number, self._sound.get(number, []))
-        self._sound[number] = []
-        self._change()
-        await self._speak(row.target_language, answer.text, number, 1.0)
-
-    def undo(self) -> None:
-        """Take back what was typed last where it is the newest thing, else the newest clause: it is not spoken, shown
-        or saved."""
-        if self._untold:
-            self._cancel(self._untold.pop())
-        elif (key := self.record.undo()) is not None:
-            self._cancel(key)
-            number = _number(key)
-            for mouth in self.mouths.values():
-                mouth.player.stop(number)
-            if number in self._said_before:
-                self._sound[number] = self._said_before.pop(number)
         self._change()
 
     # events
@@ -321,36 +255,17 @@ class Conversation:
         key = index, event.segment
         if not event.pcm or self.record.replaced(key):
             return
-        number = _number(key)
+        number = turn_number(key)
         samples = to_desk(np.frombuffer(event.pcm, "<i2").astype(np.float32) / np.float32(32768), event.sample_rate)
-        self._keep(number, samples)
-        if self.voice_muted:
+        self.said.keep(number, samples)
+        if self.said.muted:
             return
         if channel.ended_at is not None:
             self._unanswered[number] = channel.ended_at
             channel.ended_at = None
-        self._mouth(event.language).player.play(Piece(number, samples, goes_on=not event.text))
-
-    async def _speak(self, language: str, text: str, number: int, rate: float, *, keep: bool = True) -> None:
-        rest: SpeechRequest | None = SpeechRequest(text, rate * self._speed(language))
-        try:
-            voice = await self.engines.voice(language)
-            while rest is not None:
-                voiced = (await voice.submit(rest, deadline=time.monotonic() + 0.3)).result
-                goes_on, rest = rest.begun is not None, voiced.rest
-                samples = to_desk(voiced.samples, voiced.sample_rate)
-                if keep:
-                    self._keep(number, samples)
-                if not self.voice_muted:
-                    self._mouth(language).player.play(Piece(number, samples, goes_on=goes_on))
-        except TsuyakuError as error:
-            self._noticed(Notice(error.code, error.message))
-
-    def _keep(self, number: int, samples: Samples) -> None:
-        self._sound.setdefault(number, []).append(samples)
-        for kept in (self._sound, self._said_before, self._unanswered):
-            while len(kept) > KEPT_TURNS:
-                del kept[next(iter(kept))]
+            while len(self._unanswered) > KEPT_TURNS:
+                del self._unanswered[next(iter(self._unanswered))]
+        self.mouths[event.language].player.play(Piece(number, samples, goes_on=not event.text))
 
     async def _watch_voice(self) -> None:
         """Note when each answer was first heard, and let those wait that have to."""
@@ -388,12 +303,6 @@ class Conversation:
             await asyncio.sleep(0.05)
         await asyncio.sleep(max((mouth.port.ahead_s for mouth in self.mouths.values()), default=0.0) + 0.2)
 
-    def _speed(self, language: str) -> float:
-        return self.config.speeds.get(language, 1.0)
-
-    def _mouth(self, language: str) -> Mouth:
-        return self.mouths[language]
-
     def _noticed(self, notice: Notice) -> None:
         self.notices.append(notice)
         self.on_notice(notice)
@@ -401,16 +310,6 @@ class Conversation:
 
     def _change(self) -> None:
         self.changed.set()
-
-    def _start(self, key: Key, work: Coroutine[None, None, None]) -> None:
-        """In place of what was asked for of the same clause before."""
-        self._cancel(key)
-        task = self._asked[key] = self._loop.create_task(work)
-        task.add_done_callback(lambda ended: self._asked.pop(key) if self._asked.get(key) is ended else None)
-
-    def _cancel(self, key: Key) -> None:
-        if (task := self._asked.pop(key, None)) is not None:
-            task.cancel()
 
     def rows(self) -> list[Row]:
         return self.record.rows()
@@ -420,7 +319,3 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """What went wrong first, in however many groups."""
     error = group.exceptions[0]
     return _first(cast("BaseExceptionGroup[BaseException]", error)) if isinstance(error, BaseExceptionGroup) else error
-
-
-def _number(key: Key) -> int:
-    return key[0] * SEGMENTS + key[1]

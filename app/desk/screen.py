@@ -138,10 +138,10 @@ class Screen(App[None]):
         conversation.talk("" if side < 0 else (conversation.left, conversation.right)[side])
 
     def action_repeat(self) -> None:
-        self._conversation.repeat()
+        self._conversation.said.repeat()
 
     def action_slower(self) -> None:
-        self._conversation.slower()
+        self._conversation.said.slower()
 
     def action_swap(self) -> None:
         self._conversation.swap()
@@ -156,7 +156,7 @@ class Screen(App[None]):
         self._conversation.change_mode()
 
     def action_undo(self) -> None:
-        self._conversation.undo()
+        self._conversation.said.undo()
 
     def action_stop(self) -> None:
         self.stop()
@@ -179,7 +179,7 @@ class Screen(App[None]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.action_leave()
         if self._correcting is not None:
-            self._conversation.correct(self._correcting, event.value)
+            self._conversation.said.correct(self._correcting, event.value)
 
 
 class Columns:
@@ -230,7 +230,7 @@ def head(desk: Desk) -> RenderableType:
     table.add_row(_side(conversation, conversation.left), _side(conversation, conversation.right))
     levels = " ".join(meter(channel.ear.health.level_db) for channel in conversation.channels)
     heard = "muted" if not any(channel.ear.open for channel in conversation.channels) else levels
-    voice = "off" if conversation.voice_muted else "speaking" if _voice_sounds(conversation) else "ready"
+    voice = "off" if conversation.said.muted else "speaking" if _voice_sounds(conversation) else "ready"
     table.add_row(Text(f"microphone {heard}"), Text(f"voice {voice} · {conversation.mode.value}"))
     return table
 

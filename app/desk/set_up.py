@@ -16,6 +16,7 @@ from app.desk.loop import Ear, InputPort, Mouth, OutputPort, SoundLoop
 from app.desk.ports import Loudspeaker, Microphone, Nowhere, Script
 from app.desk.script import Recorder
 from app.desk.sound import DESK_RATE
+from app.outputs import check
 from app.voices import Voices
 from models.errors import InputError, TsuyakuError
 from models.scheduler import Submits
@@ -54,8 +55,7 @@ class Desk:
 
 def set_up(wish: Wish, config: DeskConfig, engines: Engines, session: SessionConfig) -> Desk:
     """Raises the `TsuyakuError` of a device or file. Call it inside a running event loop."""
-    if wish.speak is not None and wish.speak.resolve() in {path.resolve() for path in wish.files}:
-        raise InputError("output-is-input", f"{wish.speak} is one of the recordings; write to another place.")
+    check([wish.speak] if wish.speak else [], wish.files)
     if wish.in_call:
         return _in_call(wish, config, engines, session)
     recorder = Recorder(wish.speak, DESK_RATE) if wish.speak else None

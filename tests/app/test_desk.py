@@ -281,7 +281,7 @@ async def test_correction_is_of_the_clause_that_was_chosen_and_not_of_one_said_w
     engines = replace(build(EngineConfig()), translator=Dictionary())
     conversation = Conversation(DeskConfig(("en", "pt")), engines, {"pt": mouth})
     two_clauses(conversation.record)
-    conversation.correct((0, 0), " Goodbye. ")
+    conversation.said.correct((0, 0), " Goodbye. ")
     async with asyncio.timeout(60):
         while not mouth.player.waiting_s:
             await asyncio.sleep(0.01)
@@ -575,6 +575,14 @@ def talking(mode: Mode = Mode.CONSECUTIVE, barge_in: BargeIn = BargeIn.DUCK) -> 
     return floor, channel, mouth.player
 
 
+def quiet() -> tuple[Floor, Channel, Player]:
+    """The same, with nothing to say any more."""
+    floor, channel, player = talking()
+    player.stop()
+    player.frame()
+    return floor, channel, player
+
+
 @pytest.mark.parametrize("barge_in", BargeIn)
 async def test_voice_that_begins_as_a_person_goes_on_steps_back_until_they_have_ended(barge_in: BargeIn) -> None:
     floor, channel, player = talking(barge_in=barge_in)
@@ -605,9 +613,7 @@ async def test_nothing_begins_while_a_person_speaks_and_what_shows_no_words_is_n
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("app.desk.floor.WORDLESS_S", 0.02)
-    floor, channel, player = talking()
-    player.stop()
-    player.frame()
+    floor, channel, player = quiet()
     floor.begins(channel, PRE_ROLL_S)
     player.play(Piece(8, LOUD))
     assert player.frame() is SILENCE
@@ -626,9 +632,7 @@ async def test_whoever_stirs_before_the_gate_opens_holds_the_voice_for_a_moment_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("app.desk.floor.STIR_S", 0.02)
-    floor, channel, player = talking()
-    player.stop()
-    player.frame()
+    floor, channel, player = quiet()
     stir(floor, channel)
     player.play(Piece(8, LOUD))
     assert player.frame() is SILENCE
@@ -645,9 +649,7 @@ async def test_voice_steps_back_for_whoever_stirs_as_it_begins() -> None:
 
 
 async def test_person_who_goes_on_as_their_pause_is_taken_for_the_end_holds_the_voice() -> None:
-    floor, channel, player = talking()
-    player.stop()
-    player.frame()
+    floor, channel, player = quiet()
     floor.begins(channel, PRE_ROLL_S)
     stir(floor, channel)
     player.play(Piece(8, LOUD))
@@ -656,9 +658,7 @@ async def test_person_who_goes_on_as_their_pause_is_taken_for_the_end_holds_the_
 
 
 async def test_end_of_what_was_said_does_not_stir() -> None:
-    floor, channel, player = talking()
-    player.stop()
-    player.frame()
+    floor, channel, player = quiet()
     floor.begins(channel, PRE_ROLL_S)
     stir(floor, channel)
     player.play(Piece(8, LOUD))

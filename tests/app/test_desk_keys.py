@@ -82,7 +82,7 @@ async def test_clause_that_was_taken_back_is_not_spoken_also_where_its_voice_com
     conversation, player = conversation_with()
     spoken(conversation, 0)
     spoken(conversation, 1)
-    conversation.undo()
+    conversation.said.undo()
     spoken(conversation, 1)
     assert player.waiting_s == pytest.approx(0.5)
 
@@ -90,21 +90,21 @@ async def test_clause_that_was_taken_back_is_not_spoken_also_where_its_voice_com
 async def test_clause_that_was_typed_anew_is_spoken_as_it_was_meant_and_repeated_as_it_stands() -> None:
     conversation, player = conversation_with()
     spoken(conversation, 1)
-    conversation.correct((0, 1), "Goodbye.")
+    conversation.said.correct((0, 1), "Goodbye.")
     await until(lambda: conversation.record.replaced((0, 1)) and player.waiting_s)
     meant_s = player.waiting_s
     spoken(conversation, 1)
     assert player.waiting_s == meant_s, "its own translation comes too late"
-    conversation.undo()
+    conversation.said.undo()
     assert player.waiting_s == 0
-    assert conversation.repeat()
+    assert conversation.said.repeat()
     assert player.waiting_s == pytest.approx(0.5)
 
 
 async def test_correction_that_is_taken_back_while_it_is_translated_says_and_shows_nothing() -> None:
     conversation, player = conversation_with()
-    conversation.correct((0, 1), "Goodbye.")
-    conversation.undo()
+    conversation.said.correct((0, 1), "Goodbye.")
+    conversation.said.undo()
     await asyncio.sleep(0.05)
     assert [row.source for row in conversation.rows()] == ["Hello.", "Thanks."]
     assert not player.waiting_s
@@ -112,41 +112,41 @@ async def test_correction_that_is_taken_back_while_it_is_translated_says_and_sho
 
 async def test_second_correction_that_is_taken_back_leaves_the_first() -> None:
     conversation, player = conversation_with()
-    conversation.correct((0, 1), "Goodbye.")
+    conversation.said.correct((0, 1), "Goodbye.")
     await until(lambda: conversation.record.replaced((0, 1)) and player.waiting_s)
-    conversation.correct((0, 1), "Good night.")
-    conversation.undo()
+    conversation.said.correct((0, 1), "Good night.")
+    conversation.said.undo()
     await asyncio.sleep(0.05)
     assert [row.source for row in conversation.rows()] == ["Hello.", "Goodbye."]
-    conversation.undo()
+    conversation.said.undo()
     assert [row.source for row in conversation.rows()] == ["Hello.", "Thanks."]
 
 
 async def test_clause_that_is_repeated_slowly_and_taken_back_is_not_spoken() -> None:
     conversation, player = conversation_with()
-    assert conversation.slower()
-    conversation.undo()
+    assert conversation.said.slower()
+    conversation.said.undo()
     await asyncio.sleep(0.05)
     assert not player.waiting_s
-    assert not conversation._asked
+    assert not conversation.said._asked
 
 
 async def test_silenced_voice_says_nothing_whatever_is_asked_for() -> None:
     conversation, player = conversation_with()
     spoken(conversation, 1)
     conversation.mute_voice()
-    assert not conversation.repeat()
-    assert not conversation.slower()
-    conversation.correct((0, 1), "Goodbye.")
-    await asyncio.gather(*conversation._asked.values())
+    assert not conversation.said.repeat()
+    assert not conversation.said.slower()
+    conversation.said.correct((0, 1), "Goodbye.")
+    await asyncio.gather(*conversation.said._asked.values())
     assert not player.waiting_s
 
 
 async def test_correction_that_is_under_way_at_the_end_is_in_the_transcript() -> None:
     conversation, _ = conversation_with()
     conversation.channels.clear()
-    conversation.voice_muted = True
-    conversation.correct((0, 1), "Goodbye.")
+    conversation.said.muted = True
+    conversation.said.correct((0, 1), "Goodbye.")
     await conversation.run(Quiet())
     assert [row.target for row in conversation.rows()] == ["Olá.", "Adeus."]
 
